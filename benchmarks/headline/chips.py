@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measured import HERE, SIDES, Case, case
+from measured import HERE, SIDES, Case, case, study_file
 
 from cimbo.analysis import attribution
 from cimbo.workloads.precision import is_precision_gene
@@ -62,9 +62,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=None)
     asked = parser.parse_args()
     study = json.loads((HERE / f"{asked.preset}.json").read_text())
-    started = case(
-        asked.preset, asked.work or Path(f"measured-{asked.preset}"), study["within"], 0.15
-    )
+    work = asked.work or Path(f"measured-{asked.preset}")
+    started = case(study_file(work, asked.preset, "float"), study["within"], 0.15)
     chips = digital_chips(started, asked.chips)
     winners = {
         r["side"]: [p["params"] for p in r["points"]]

@@ -2,8 +2,8 @@ r"""The headline with chips that err and digital arrays: speed-up at the baselin
 
     python benchmarks/headline/measured.py fmnist-vit [--budgets 24,40,60] [--minutes 40]
     python benchmarks/headline/measured.py fmnist-mobilenet
-    python benchmarks/headline/measured.py reviews-minilm --within 0.5 --margin 0.25 --seeds 3 --budgets 12,24 \
-        --sides joint,hardware,architecture,precision --digital
+    python benchmarks/headline/measured.py reviews-minilm --within 0.5 --margin 0.25 --budgets 24 \
+        --sides joint,hardware,architecture,precision --digital --products whole
 
 Three groups of genes: the network's, the chip's, and the bits of every block or stage (4, 5, 6 or 8; 8 where they are not
 searched). Five searches a seed, of equal budget: each group alone, network and chip, all three. Converters err as described
@@ -71,6 +71,8 @@ STUDY = """extends = "{preset}"
 [network]
 precision = "stage"
 stage_bits = [4, 5, 6, 8]
+[network.options]
+products = "{products}"
 [hardware.genes]
 tree_bits = {{ values = [2, 4, 8], active_if = {{ array = ["digital_sram"] }} }}
 [baseline]
@@ -99,10 +101,13 @@ class Shared(RecordedEvaluator):
         source: Any = self._accuracy
 
         def measured() -> float:
-            first = source.measure(full, images=FIRST_IMAGES)
+            last = min(SEARCH_IMAGES, source.image_count())
+            right = source.count_right(full, 0, FIRST_IMAGES)
+            first = 100.0 * right / FIRST_IMAGES
             if first < self.least:
                 return float(self.whole + first - self.at_first)
-            return float(source.measure(full, images=SEARCH_IMAGES))
+            right += source.count_right(full, FIRST_IMAGES, last)
+            return float(100.0 * right / last)
 
         return float(self.once("validation", design, measured))
 
@@ -167,10 +172,17 @@ class Case:
         return True
 
 
-def case(name: str, work: Path, within: float, margin: float) -> Case:
+def study_file(work: Path, name: str, products: str) -> Path:
+    """Writes the study of a preset into a folder of its own; see `--products`."""
     work.mkdir(parents=True, exist_ok=True)
-    (work / "study.toml").write_text(STUDY.format(preset=name))
-    config = load(work / "study.toml")
+    file = work / "study.toml"
+    file.write_text(STUDY.format(preset=name, products=products))
+    return file
+
+
+def case(file: Path, within: float, margin: float) -> Case:
+    """The study of a file with its baseline measured; what belongs to it lies beside the file."""
+    work, config = file.parent, load(file)
     plain: Any = config.evaluator()
     settings = {name: getattr(plain, name) for name in (*EVALUATOR_FIELDS, "stage_bits")}
     evaluator = Shared(**settings, file=work / "accuracies.jsonl")
@@ -325,7 +337,7 @@ def write(asked: argparse.Namespace, case: Case, budget: int, rows: list[dict[st
     document = {
         "command": f"python benchmarks/headline/measured.py {asked.preset} --seeds {asked.seeds} "
         f"--budgets {asked.budgets} --within {asked.within:g} --margin {asked.margin:g} "
-        f"--sides '{asked.sides}'{' --digital' * asked.digital}",
+        f"--sides '{asked.sides}'{' --digital' * asked.digital} --products {asked.products}",
         "accuracy": {"kind": "measured, exact form on test images"},
         "converters": "described",
         "budget_of_each_search": budget,
@@ -375,12 +387,19 @@ def main() -> None:
     parser.add_argument(
         "--digital", action="store_true", help="leave chips with converters out of all searches"
     )
+    parser.add_argument(
+        "--products",
+        choices=("float", "whole"),
+        default="float",
+        help="whole: digital arrays are computed in whole numbers, several times as fast [float]",
+    )
     asked = parser.parse_args()
     sides = asked.sides.split(",")
     until = time.monotonic() + 60 * asked.minutes
-    started = case(
-        asked.preset, asked.work or Path(f"measured-{asked.preset}"), asked.within, asked.margin
+    file = study_file(
+        asked.work or Path(f"measured-{asked.preset}"), asked.preset, asked.products
     )
+    started = case(file, asked.within, asked.margin)
     started = replace(started, digital=asked.digital)
     for budget in map(int, asked.budgets.split(",")):
         for seed in range(asked.seeds):

@@ -24,6 +24,7 @@ from torch import Tensor
 from cimbo.supernets.die import N_ERROR_INPUTS, Die, Rounding
 from cimbo.supernets.elastic import ElasticBatchNorm
 from cimbo.supernets.equivalent_noise import EquivalentNoise, equivalent_noise, unchanged
+from cimbo.supernets.whole_products import WholeProduct
 
 Deployed = Callable[[Tensor], Tensor]
 N_SPARE_NUMBERS = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
@@ -95,6 +96,7 @@ class ArrayLinear:
         self.error_inputs = error_inputs
         self.offsets: _Offsets | None = None
         self.range: Rounding | None = None
+        self.whole: WholeProduct | None = None
         if die is not None:
             self.product = die.product(weight.view(parts, -1, weight.shape[-1]), common=False)
             weight = self.product.weight.flatten(0, 1)
@@ -105,19 +107,22 @@ class ArrayLinear:
         if self.die is None:
             return torch.addmm(self.bias, x, self.weight)
         if self.die.is_digital:
-            return torch.addmm(self.bias, self._rounded(x), self.weight)
+            return self._digital(self.die, x)
         if self.offsets is None:
             self.offsets = self._calibrate(self.die, x)
         if self.die.exact:
             return self.product(self._inputs(x)).transpose(0, 1).flatten(1) + self.bias
         return torch.addmm(self.offsets(len(x)), x, self.weight)
 
-    def _rounded(self, x: Tensor) -> Tensor:
-        """Inputs of few bits, whose range the first ones set."""
+    def _digital(self, die: Die, x: Tensor) -> Tensor:
+        """The layer on arrays that add without error; the first inputs set how all are rounded."""
         if self.range is None:
             self.product.calibrate(self._inputs(x))
             self.range = self.product.range
-        return self.range.quantise(x)
+            self.whole = die.whole_product(self.weight.t(), self.bias, self.range)
+        if self.whole is not None:
+            return self.whole(x)
+        return torch.addmm(self.bias, self.range.quantise(x), self.weight)
 
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
         self.product.calibrate(self._inputs(x[die.sample(len(x))]), x)

@@ -18,6 +18,7 @@ from cimbo.hardware.array_description import ArrayDescription
 from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.quantisation import InputRange, input_range, quantise_weight
+from cimbo.supernets.whole_products import WholeProduct, fit_whole_products
 from cimbo.workloads.precision import OperandBits, stage_bits
 
 N_CALIBRATION_INPUTS = 256  # inputs of a layer by which converters are set, over all dies together
@@ -107,11 +108,20 @@ class QuantisedMVM:
 class Die:
     """One of the chips that were made; its errors are drawn from ``chip.seed`` and ``number``.
 
-    ``exact``: its layers compute in the bit-accurate form rather than in the equivalent one.
+    ``exact``: its layers compute in the bit-accurate form rather than in the equivalent one. ``in_whole_numbers``: where its
+    arrays are digital, linear layers are computed in whole numbers (`cimbo.supernets.whole_products`).
     """
 
-    def __init__(self, chip: ArrayInstance, number: int = 0, *, exact: bool = False) -> None:
+    def __init__(
+        self,
+        chip: ArrayInstance,
+        number: int = 0,
+        *,
+        exact: bool = False,
+        in_whole_numbers: bool = False,
+    ) -> None:
         self.chip, self.exact = chip, exact
+        self.in_whole_numbers = in_whole_numbers
         seed = 1000 * chip.seed + number
         self._cells = torch.Generator().manual_seed(seed)
         self._draws = torch.Generator().manual_seed(seed + 1)
@@ -166,6 +176,23 @@ class Die:
         if self.is_digital:
             return QuantisedMVM(self.chip.array, weight)
         return BitAccurateMVM(self.chip.array, weight, self._cells, shared_range=common)
+
+    def whole_product(self, weight: Tensor, bias: Tensor, inputs: Rounding) -> WholeProduct | None:
+        """Makes a layer of a digital array that computes in whole numbers.
+
+        Args:
+            weight: Weights as the array holds them, (outputs, rows).
+            bias: (outputs,).
+            inputs: How activations are rounded.
+
+        Returns:
+            The layer; None where the die computes in floating point, or operands have too many bits.
+        """
+        array = self.chip.array
+        fits = fit_whole_products(array.weight_bits, array.act_bits)
+        if not (self.in_whole_numbers and fits and isinstance(inputs, InputRange)):
+            return None
+        return WholeProduct(weight, bias, inputs, weight_bits=array.weight_bits)
 
     def sample(self, count: int) -> Tensor:
         """Draws by which of a layer's inputs this die sets its converters.

@@ -55,12 +55,13 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
             noise_table: str | None = None,
             stuck_cells: float | None = None,
             noise_lsb: float | None = None,
+            products: str = "float",
         ) -> Accuracy:
             """The accuracy of the super-network, on arrays as the options say."""
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
 
             conditions = ArrayConditions(age, noise_table, stuck_cells, noise_lsb)
-            return ShippedAccuracy(supernet, converters, conditions)
+            return ShippedAccuracy(supernet, converters, conditions, products=products)
 
         return make
 
