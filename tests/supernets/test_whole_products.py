@@ -34,9 +34,11 @@ def test_sums_are_those_of_double_precision(weight_bits, act_bits, signed, shift
 
 
 def test_operands_that_eight_bits_do_not_hold_stay_floating_point():
-    assert fit_whole_products(8, 8) and fit_whole_products(2, 1)
+    assert fit_whole_products(8, 8)
+    assert fit_whole_products(2, 1)
     assert not fit_whole_products(1, 8)  # a sign, which has no steps
-    assert not fit_whole_products(9, 8) and not fit_whole_products(8, 16)
+    assert not fit_whole_products(9, 8)
+    assert not fit_whole_products(8, 16)
 
 
 def test_a_measurement_in_whole_numbers_is_that_of_floating_point():
