@@ -396,9 +396,7 @@ def main() -> None:
     asked = parser.parse_args()
     sides = asked.sides.split(",")
     until = time.monotonic() + 60 * asked.minutes
-    file = study_file(
-        asked.work or Path(f"measured-{asked.preset}"), asked.preset, asked.products
-    )
+    file = study_file(asked.work or Path(f"measured-{asked.preset}"), asked.preset, asked.products)
     started = case(file, asked.within, asked.margin)
     started = replace(started, digital=asked.digital)
     for budget in map(int, asked.budgets.split(",")):
