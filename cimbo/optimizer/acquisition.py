@@ -38,9 +38,12 @@ disable_compiled_kernels(logei)
 
 @dataclass(frozen=True)
 class PosteriorSamples:
-    """Joint samples of ``objectives`` (s, n, m), to be maximised, and of constraint ``violations`` (s, n, c), at n points.
+    """Joint posterior samples at n points: first the baseline, then the pool.
 
-    The first ``baseline`` points are evaluated or pending ones, the others the pool.
+    Attributes:
+        objectives: (s, n, m) samples of the objectives, to be maximised.
+        violations: (s, n, c) samples of the constraints' violations, at most 0 where one is kept.
+        baseline: How many of the points are evaluated or pending ones; the others are the pool.
     """
 
     objectives: Array
@@ -76,26 +79,27 @@ def choose(table: PosteriorSamples, reference: Array, q: int) -> list[int]:
     acquisition = _acquisition(replace(table, objectives=objectives), reference)
     pool = _points(table.baseline, objectives.shape[1])
     with torch.no_grad():
-        best, _ = optimize_acqf_discrete(
+        indices, _ = optimize_acqf_discrete(
             acquisition, q=min(q, len(pool)), choices=pool, max_batch_size=256, unique=True
         )
-    return [int(i) - table.baseline for i in best.flatten()]
+    return [int(index) - table.baseline for index in indices.flatten()]
 
 
 def _points(start: int, end: int) -> Tensor:
-    """(n, 1) indices into the table of samples, as BoTorch sees points."""
+    """(n, 1) indices from ``start`` up to ``end`` into the table of samples: the points that BoTorch sees."""
     return torch.arange(start, end, dtype=torch.double).unsqueeze(-1)
 
 
 def _acquisition(table: PosteriorSamples, reference: Array) -> Any:
     """BoTorch's qLogNEHVI over the points of a table, for two or three objectives."""
     m = len(reference)
-    form = logei.qLogNoisyExpectedHypervolumeImprovement
+    acquisition_class = logei.qLogNoisyExpectedHypervolumeImprovement
     if m == 3:
-        form = SimultaneousBoxes
+        acquisition_class = SimultaneousBoxes
+    # A sample's columns are the m objectives, then the violations
     constraints = [partial(_column, m + i) for i in range(table.violations.shape[-1])]
     values = torch.from_numpy(np.concatenate([table.objectives, table.violations], -1))
-    return form(
+    return acquisition_class(
         model=FixedSampleModel(values),
         ref_point=torch.from_numpy(reference),
         X_baseline=_points(0, table.baseline),
@@ -112,9 +116,13 @@ def _column(index: int, samples: Tensor) -> Tensor:
 
 
 class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):  # type: ignore[misc]
-    """For three objectives: all samples' boxes at once, where BoTorch takes them one after another, for every point anew."""
+    """qLogNEHVI that decomposes the non-dominated space of all samples at once.
+
+    BoTorch decomposes sample by sample, and anew for every point, which takes most of the time with three objectives.
+    """
 
     def _set_cell_bounds(self, num_new_points: int) -> None:
+        """Set the corners of the boxes, as BoTorch calls it; an infeasible baseline point is put onto the reference."""
         values = self.model.posterior(self.X_baseline).rsample()
         feasible = compute_feasibility_indicator(self.constraints, values)
         front = torch.where(feasible[..., None], self.objective(values), self.ref_point)
@@ -123,7 +131,7 @@ class SimultaneousBoxes(logei.qLogNoisyExpectedHypervolumeImprovement):  # type:
 
 
 class FixedSamplePosterior(Posterior):  # type: ignore[misc]
-    """The samples (s, ..., q, m) of the asked points."""
+    """A posterior whose samples (s, ..., q, m) have been drawn already."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
@@ -154,13 +162,13 @@ class FixedSamplePosterior(Posterior):  # type: ignore[misc]
 
 
 class FixedSampler(MCSampler):  # type: ignore[misc]
-    """Hands out the drawn samples: the same for every call, as common random numbers are."""
+    """A sampler that returns the drawn samples: the same ones in every call, so that points can be compared."""
 
     def forward(self, posterior: Posterior) -> Tensor:
-        """Return the samples of the asked points.
+        """Return the samples of a posterior.
 
         Args:
-            posterior: A ``FixedSamplePosterior`` of these points.
+            posterior: A ``FixedSamplePosterior``.
 
         Returns:
             Samples, (s, ..., q, m).

@@ -1,10 +1,11 @@
-"""What more evaluations would bring: the hypervolume gained so far, carried on.
+"""A forecast of what more evaluations would bring, by extrapolating the hypervolume gained so far.
 
-The gain of the t-th evaluation of the search proper is taken as random with mean a t^-b: most evaluations gain nothing, a
-few much, and ever less. a and b are weighed by the quasi-likelihood of a variable whose spread is proportional to its mean
-(McCullagh and Nelder 1989, "Generalized linear models", chapter 9: the gamma family with a log link, for which a gain of 0
-is no trouble); the range comes from drawing how many gains follow and how large they are. ``benchmarks/forecast.py``
-measures how often it holds.
+The gain of the t-th evaluation of the search proper is taken as random with mean a t^-b: most
+evaluations gain nothing, a few much, and ever less. a is the level and b the decay of the gains.
+They are estimated by the quasi-likelihood of a variable whose spread is proportional to its mean
+(McCullagh and Nelder 1989, "Generalized linear models", chapter 9: the gamma family with a log
+link, for which a gain of 0 is no trouble); the range comes from drawing how many gains follow and
+how large they are. ``benchmarks/forecast.py`` measures how often it holds.
 """
 
 from __future__ import annotations
@@ -23,19 +24,29 @@ from cimbo.storage import Record
 
 Array = NDArray[np.float64]
 LOOKAHEAD_EVALUATIONS = 50  # evaluations looked ahead
-MIN_GAINS = 20  # evaluations of the search proper before there is anything to carry on
-DECAY_PRIOR_WEIGHT = 1.0  # weight, in gains seen, of the belief that the decay b is near 1
+MIN_GAINS = 20  # evaluations of the search proper that a forecast needs
+DECAY_PRIOR_WEIGHT = (
+    1.0  # weight, in gains seen, of the prior expectation that the decay b is near 1
+)
 SLOWEST_DECAY, FASTEST_DECAY = 0.0, 4.0  # b
-N_DECAYS = 81  # values of b that are weighed
-MAX_SIZE_VARIATION = 5.0  # largest squared coefficient of variation of the sizes
-LAW_LOG_STD = 0.7  # that the law is a power: spread of the logarithm of the sum
-N_DRAWS = 4000
+N_DECAYS = 81  # values of b between them
+MAX_SIZE_VARIATION = 5.0  # largest squared coefficient of variation of the gains' sizes
+# Gains need not follow a power law: standard deviation of the logarithm of their sum around it
+LAW_LOG_STD = 0.7
+N_DRAWS = 4000  # random futures that the range is taken from
 PERCENTAGES = frozenset({"accuracy", "accuracy_test", "accuracy_exact"})  # metrics of at most 100
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Hypervolume now, and what ``more`` evaluations are expected to add, with a range that should hold nine times in ten.
+    """What more evaluations of a search are expected to add to its hypervolume.
+
+    Attributes:
+        volume: The hypervolume now.
+        more: How many evaluations are looked ahead.
+        expected: The expected gain in hypervolume.
+        low: Lower end of a range that should hold the gain nine times in ten.
+        high: Upper end of that range.
 
     Examples:
         >>> from cimbo import Forecast
@@ -76,9 +87,9 @@ def ahead(
         more: Evaluations looked ahead.
 
     Returns:
-        The forecast. None without a reference for each objective, while fewer than MIN_GAINS
-        designs came after the sample it began with, and where nothing has a hypervolume yet. No
-        more is forecast than accuracies of 100 % and costs of 0 would add.
+        The forecast, which never exceeds what accuracies of 100 % and costs of 0 would add. None
+        where an objective has no reference, where fewer than MIN_GAINS designs came after the initial
+        sample, and where the hypervolume is still 0.
     """
     if problem.reference() is None:
         return None
@@ -86,21 +97,21 @@ def ahead(
     start = len(records)
     if "proposed" in origins:
         start = origins.index("proposed")
-    found = forecast(curve(problem, records), start, more)
-    most = _largest_hypervolume(problem)
-    if found is None or most is None or found.volume > most:
-        return found
-    left = most - found.volume
+    unlimited = forecast(curve(problem, records), start, more)
+    largest = _largest_hypervolume(problem)
+    if unlimited is None or largest is None or unlimited.volume > largest:
+        return unlimited
+    left = largest - unlimited.volume
     return replace(
-        found,
-        expected=min(found.expected, left),
-        low=min(found.low, left),
-        high=min(found.high, left),
+        unlimited,
+        expected=min(unlimited.expected, left),
+        low=min(unlimited.low, left),
+        high=min(unlimited.high, left),
     )
 
 
 def _largest_hypervolume(problem: Problem) -> float | None:
-    """The volume between the references and values that nothing exceeds; None where an objective has no such value."""
+    """The hypervolume of a design with costs of 0 and accuracies of 100 %; None where an objective is neither."""
     volume = 1.0
     for objective in problem.objectives:
         assert objective.reference is not None
@@ -139,30 +150,32 @@ def curve(problem: Problem, records: Sequence[Record]) -> list[float]:
 def forecast(
     volumes: Sequence[float], start: int, more: int = LOOKAHEAD_EVALUATIONS
 ) -> Forecast | None:
-    """Forecast what more evaluations would add to the hypervolume of a search.
+    """Forecast what more evaluations would add to the hypervolume of a search, by the model of this module.
 
     Args:
         volumes: Hypervolume after each evaluation so far, (n,).
-        start: Evaluations before the search proper, those of the sample it began with.
+        start: How many of them were the initial sample; the search proper comes after it.
         more: Evaluations looked ahead.
 
     Returns:
-        The forecast; None where fewer than MIN_GAINS evaluations came after the sample, or nothing
-        has a hypervolume yet.
+        The forecast; None where fewer than MIN_GAINS evaluations came after the sample, or the
+        hypervolume is still 0.
     """
     gains = np.diff(np.asarray(volumes, float)[max(start - 1, 0) :])
     if len(gains) < MIN_GAINS or volumes[-1] <= 0:
         return None
     volume = float(volumes[-1])
     if gains.sum() <= 0:
-        return Forecast(volume, more, 0.0, 0.0, _most_of_none(volumes, len(gains), more))
+        return Forecast(volume, more, 0.0, 0.0, _largest_gain_after_none(volumes, len(gains), more))
     t = np.arange(1.0, len(gains) + 1)
     future = np.arange(len(gains) + 1.0, len(gains) + more + 1)
     decays = _Decays.of(t, gains)
+    # The sum of a t^-b over the evaluations to come, averaged over the decays b; for each b the best
+    # level a is in closed form
     expected = 0.0
     for b, weight in zip(decays.values, decays.weights, strict=True):
-        level = np.mean(gains * t**b)
-        expected += weight * float(level * (future**-b).sum())
+        a = np.mean(gains * t**b)
+        expected += weight * float(a * (future**-b).sum())
     low, high = np.quantile(_draws(t, gains, decays, future), [0.05, 0.95])
     return Forecast(
         volume=volume,
@@ -173,34 +186,54 @@ def forecast(
     )
 
 
-def _most_of_none(volumes: Sequence[float], n: int, more: int) -> float:
-    """The most that may be gained where none of the last ``n`` evaluations gained anything.
+def _largest_gain_after_none(volumes: Sequence[float], n: int, more: int) -> float:
+    """Bound the gain to come where none of the last evaluations gained anything.
 
-    By the rule of three, of what did not happen in n trials at most 3 happen in n more; each gain is as those before.
+    By the rule of three, an event that did not happen in n trials happens at most 3 times in n more (95 % confidence). Each
+    gain is taken to be as large as those of the initial sample were on average.
+
+    Args:
+        volumes: Hypervolume after each evaluation so far.
+        n: How many evaluations brought no gain.
+        more: Evaluations looked ahead.
 
     Returns:
         The gain in hypervolume.
     """
     n_gains = int((np.diff(volumes, prepend=0.0) > 0).sum())
-    size = volumes[-1] / max(n_gains, 1)
-    return 3 * more / n * size
+    mean_gain = volumes[-1] / max(n_gains, 1)
+    return 3 * more / n * mean_gain
 
 
 @dataclass(frozen=True)
 class _Decays:
-    """What the decay b may be, ``values``, and how probable each is, ``weights``."""
+    """Possible decays b and their probabilities.
+
+    Attributes:
+        values: (N_DECAYS,) decays b.
+        weights: (N_DECAYS,) the probability of each; they sum to 1.
+    """
 
     values: Array
     weights: Array
 
     @classmethod
     def of(cls, t: Array, gains: Array) -> _Decays:
-        """Weigh decays by the gains (n,) of the t-th evaluations; for each the best level a is in closed form."""
+        """Compute the probabilities of decays from gains.
+
+        Args:
+            t: (n,) 1, 2, ..., the numbers of the evaluations of the search proper.
+            gains: (n,) what each of them gained.
+
+        Returns:
+            Decays, with probabilities by quasi-likelihood and prior. For each decay the level a takes its
+            best value, which is in closed form.
+        """
         decays = np.linspace(SLOWEST_DECAY, FASTEST_DECAY, N_DECAYS)
         mean_log_t = float(np.log(t).mean())
         losses = np.array([math.log(np.mean(gains * t**b)) - b * mean_log_t for b in decays])
-        # Evaluations that gained nothing say little about the decay: the number of gains
-        # decides.
+        # The mean loss of an evaluation counts once for each gain, not for each evaluation: those that
+        # gained nothing say little about the decay.
         n_gains = float((gains > 0).sum())
         prior = 0.5 * DECAY_PRIOR_WEIGHT * (decays - 1.0) ** 2
         loss = losses * n_gains + prior
@@ -214,20 +247,33 @@ def _draws(
     decays: _Decays,
     future: Array,
 ) -> Array:
-    """(N_DRAWS,) sums of gains to come: how many there will be, how large and how fast they shrink are all unknown."""
+    """Draw sums of the gains to come, with all that is uncertain about them.
+
+    Args:
+        t: (n,) numbers of the evaluations of the search proper so far, from 1.
+        gains: (n,) what each of them gained.
+        decays: Possible decays and their probabilities.
+        future: (more,) numbers of the evaluations to come.
+
+    Returns:
+        (N_DRAWS,) sums of gains.
+    """
     rng = np.random.default_rng(0)
-    # Gains become both rarer and smaller, each with half of the decay.
-    half = rng.choice(decays.values, N_DRAWS, p=decays.weights)[:, None] / 2
-    happened = gains > 0
-    n_gains = int(happened.sum())
+    # Gains become both rarer and smaller, each with half of the decay: a column of draws
+    half_decay = rng.choice(decays.values, N_DRAWS, p=decays.weights)[:, None] / 2
+    # How many gains there will be: Poisson, with a gamma posterior (Jeffreys' prior) of the rate
+    gained = gains > 0
+    n_gains = int(gained.sum())
     rate = rng.gamma(n_gains + 0.5, 1.0, N_DRAWS)
-    number = rng.poisson(rate * (future**-half).sum(1) / (t**-half).sum(1))
-    # Sizes as gamma variables, as uneven as those seen and at least as an exponential; their mean is known from so many.
-    sizes = gains[happened] * t[happened] ** half
+    number = rng.poisson(rate * (future**-half_decay).sum(1) / (t**-half_decay).sum(1))
+    # How large they will be, before decay: gamma variables as uneven as the sizes so far, and at
+    # least as an exponential. Their mean is uncertain too, as it is known from n_gains sizes only.
+    sizes = gains[gained] * t[gained] ** half_decay
     variation = sizes.var(1) / sizes.mean(1) ** 2
     shape = 1.0 / np.clip(variation, 1.0, MAX_SIZE_VARIATION)
-    mean = sizes.mean(1) * n_gains * shape / rng.gamma(n_gains * shape + 0.5)
-    sums = rng.gamma(np.maximum(number * shape, 1e-9)) / shape
-    total = sums * mean * (future**-half).mean(1)
+    mean_size = sizes.mean(1) * n_gains * shape / rng.gamma(n_gains * shape + 0.5)
+    # A sum of gamma variables of one scale is a gamma variable
+    sum_of_sizes = rng.gamma(np.maximum(number * shape, 1e-9)) / shape
+    total = sum_of_sizes * mean_size * (future**-half_decay).mean(1)
     off_the_law = np.exp(LAW_LOG_STD * rng.standard_normal(N_DRAWS))
     return np.where(number > 0, total * off_the_law, 0.0)

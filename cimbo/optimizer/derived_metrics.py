@@ -1,4 +1,4 @@
-"""Derived metrics while candidates are chosen: computed where all that they follow from is.
+"""Derived metrics in the choice of candidates: computed where all that they are made of can be computed.
 
 What was measured (Kendall tau on 250 designs of fmnist-vit and its chips after 30 and 80 evaluations, four metrics, two seeds)
 is in ``docs/design/proposals.md``: a surrogate of the expression and the expression of surrogates are as good as each other
@@ -23,12 +23,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ComputedExpression:
-    """A derived metric of metrics that are computed and of genes.
+    """A derived metric whose expression holds only metrics that are computed, and genes.
 
     Attributes:
         derived: The study's derived metrics.
-        metric: The one that this is.
-        parts: The metrics it follows from, as functions of designs.
+        metric: The name of this one.
+        parts: The metrics in its expression, as functions of designs.
         space: The space of the designs.
     """
 
@@ -66,53 +66,53 @@ class ComputedExpression:
 def with_computed(
     problem: Problem, analytic: Mapping[str, AnalyticFunction]
 ) -> dict[str, AnalyticFunction]:
-    """Add the derived targets that can be computed.
+    """Add the derived metrics that can be computed to the analytic ones.
 
-    They follow from analytic metrics and ordered genes alone.
+    These are the ones whose expressions hold nothing but analytic metrics and ordered genes.
 
     Args:
         problem: What the study searches.
         analytic: Metrics that are computed, by name.
 
     Returns:
-        ``analytic`` and such targets, by name, as functions of designs.
+        ``analytic`` and such metrics, by name, as functions of designs.
     """
-    found = dict(analytic)
+    functions = dict(analytic)
     derived = problem.derived
     numeric = {choice.name for choice in problem.space.choices if choice.ordered}
     for metric in problem.targets:
-        if metric in found or metric not in derived.expressions:
+        if metric in functions or metric not in derived.expressions:
             continue
         parts = derived.parts(metric)
         if all(part in analytic or part in numeric for part in parts):
             computed = {part: analytic[part] for part in parts if part in analytic}
-            found[metric] = ComputedExpression(derived, metric, computed, problem.space)
-    return found
+            functions[metric] = ComputedExpression(derived, metric, computed, problem.space)
+    return functions
 
 
 def with_views_of_parts(
     problem: Problem,
     views: Mapping[str, View],
 ) -> dict[str, View]:
-    """Add views of derived targets.
+    """Add views of derived metrics that have none of their own.
 
-    Such a view has every gene, and the features of the first of the metrics it follows from that
-    has some and sees every gene.
+    A derived metric gets the view of the first metric in its expression that has features and sees
+    every gene: these features help to predict the derived metric, too.
 
     Args:
         problem: What the study searches.
         views: What metrics depend on, by name.
 
     Returns:
-        ``views`` and those of derived targets with such a part, by name.
+        ``views`` and those of derived metrics with such a part, by name.
     """
-    found = dict(views)
+    all_views = dict(views)
     for metric in problem.targets:
-        if metric in found or metric not in problem.derived.expressions:
+        if metric in all_views or metric not in problem.derived.expressions:
             continue
         for part in problem.derived.parts(metric):
             view = views.get(part, View())
             if view.features is not None and view.genes is None:
-                found[metric] = replace(view)
+                all_views[metric] = replace(view)
                 break
-    return found
+    return all_views

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from cimbo.problem.pareto import crowding, ranks
 from cimbo.problem.space import INACTIVE_INDEX, Rows, SearchSpace
 
-# How many genes of a row are changed on average, besides the one that always changes; one of
-# these is drawn.
+# How many genes of a row are changed on average, besides the one that always changes: one of these
+# three, drawn for each row.
 MEAN_MUTATIONS = (1.0, 2.0, 4.0)
 STEP_PROBABILITY = 0.7  # that an ordered gene moves by a step
-#: rows (n, d) -> scores (n, m) to be maximised, violations (n,), 0 where every constraint is predicted to hold
+#: From canonical rows (n, d) to scores (n, m), to be maximised, and violations (n,), 0 where every constraint should hold.
 Score = Callable[[Rows], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Size of the search."""
+    """Size of the search: how many rows a population has, and how many generations there are."""
 
     population: int = 100
     generations: int = 20
@@ -60,14 +60,20 @@ def search(
     population = _Population.scored(rows, score).survivors(len(rows))
     for _ in range(effort.generations):
         children = pin(_bred(space, population.rows, effort.population, rng))
-        grown = population.joined(_permitted(space, children), score)
-        population = grown.survivors(effort.population)
+        with_children = population.joined(_permitted(space, children), score)
+        population = with_children.survivors(effort.population)
     return population.rows
 
 
 @dataclass(frozen=True)
 class _Population:
-    """Different rows (n, d) with their scores ``values`` (n, m) and ``violation`` (n,)."""
+    """Distinct rows with their scores.
+
+    Attributes:
+        rows: (n, d) canonical rows.
+        values: (n, m) scores, to be maximised.
+        violation: (n,) how far each row breaks constraints; 0 where it breaks none.
+    """
 
     rows: Rows
     values: NDArray[np.float64]
@@ -80,12 +86,12 @@ class _Population:
         return cls(rows, values, violation)
 
     def joined(self, children: Rows, score: Score) -> _Population:
-        """The population and those of some children that are not in it; only these are scored."""
+        """The population with those children (n, d) that are not in it yet; only these are scored."""
         joined = unique(np.concatenate([self.rows, children]))
-        fresh = joined[len(self.rows) :]
-        if not len(fresh):
+        new_rows = joined[len(self.rows) :]  # ``unique`` leaves the population in front
+        if not len(new_rows):
             return self
-        added = _Population.scored(fresh, score)
+        added = _Population.scored(new_rows, score)
         return _Population(
             joined,
             np.concatenate([self.values, added.values]),
@@ -104,14 +110,14 @@ def _bred(
     n: int,
     rng: np.random.Generator,
 ) -> Rows:
-    """Children (n, d) of parents that won tournaments of two: the better ones come first in ``rows``."""
+    """(n, d) children of parents from ``rows``, which are sorted: of two drawn at random the earlier one breeds."""
     winners = rng.integers(0, len(rows), size=(2, n)).min(0)
     mates = rng.permutation(winners)
     return vary(space, rows[winners], rows[mates], rng)
 
 
 def _permitted(space: SearchSpace, rows: Rows) -> Rows:
-    """Rows that keep the constraints between genes; all of them where none does."""
+    """The rows that keep the constraints between genes; all rows where none keeps them."""
     if not space.constraints:
         return rows
     allowed = space.allowed_rows(rows)
@@ -158,10 +164,10 @@ def survivors(
 
 
 def _by_front(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Order points (k, m) by front, and by crowding within a front; of which the first ``n`` matter."""
+    """Order points (k, m) by front, within a front the least crowded first; only the first ``n`` need to be right."""
     if not len(values):
         return np.zeros(0, np.intp)
-    rank = ranks(values, n)
+    rank = ranks(values, n)  # points beyond the first n may have the rank len(rank)
     distance = np.zeros(len(values))
     for level in np.unique(rank[rank < len(rank)]):
         front = rank == level
@@ -187,8 +193,8 @@ def vary(
         Canonical rows of the children, (n, d).
     """
     mixed = np.where(rng.random(first.shape) < 0.5, first, second)
-    # A gene that is inactive in the parent it was taken from may be active in the child. Then
-    # it has the other parent's value.
+    # A gene that is inactive (index -1) in the parent it was taken from may be active in the child.
+    # It gets the other parent's value, where the gene is active there.
     active_in_either = np.maximum(first, second)
     mixed = np.where(mixed == INACTIVE_INDEX, active_in_either, mixed)
     return mutate(space, mixed, rng)
@@ -210,7 +216,7 @@ def mutate(space: SearchSpace, rows: Rows, rng: np.random.Generator) -> Rows:
     n, d = rows.shape
     rate = rng.choice(MEAN_MUTATIONS, size=(n, 1)) / d
     is_mutated = rng.random((n, d)) < rate
-    is_mutated[np.arange(n), rng.integers(0, d, n)] = True
+    is_mutated[np.arange(n), rng.integers(0, d, n)] = True  # at least one gene of every row
     stepped = rows + rng.choice([-1, 1], size=(n, d))
     anywhere = rng.integers(0, space.cardinalities, size=(n, d))
     wants_step = space.ordered & (rng.random((n, d)) < STEP_PROBABILITY)

@@ -29,7 +29,7 @@ class ExpressionSurrogate:
     Attributes:
         metric: Its name.
         derived: The study's derived metrics.
-        parts: A surrogate for each metric that it follows from; what is left are genes.
+        parts: A surrogate for each metric in the expression; its other names are genes.
         log: Whether modelled units are the logarithm of natural ones.
     """
 
@@ -45,7 +45,10 @@ class ExpressionSurrogate:
 
     @property
     def noise(self) -> float:
-        """Standard deviation of a measurement, where the parts' logarithms are summed; of other expressions a guess."""
+        """Standard deviation of a measurement: root of the sum of the parts' squares, right for products of logarithmic parts.
+
+        For other expressions it is a rough guess.
+        """
         noises = [part.noise for part in self.parts.values() if part.log == self.log]
         return float(np.sqrt(np.sum(np.square(noises))))
 
@@ -70,14 +73,14 @@ class ExpressionSurrogate:
         Returns:
             Means and standard deviations in modelled units, (n,) each; the parts count as independent.
         """
-        known = {name: part.mean_and_std(inputs) for name, part in self.parts.items()}
-        means = {name: mean for name, (mean, _) in known.items()}
-        centre = self._combined(inputs, means)
-        variance = np.zeros_like(centre)
-        for name, (mean, std) in known.items():
-            moved = self._combined(inputs, {**means, name: mean + std})
-            variance += (moved - centre) ** 2
-        return centre, np.sqrt(variance)
+        predicted = {name: part.mean_and_std(inputs) for name, part in self.parts.items()}
+        means = {name: mean for name, (mean, _) in predicted.items()}
+        at_means = self._combined(inputs, means)
+        variance = np.zeros_like(at_means)
+        for name, (mean, std) in predicted.items():
+            with_part_moved = self._combined(inputs, {**means, name: mean + std})
+            variance += (with_part_moved - at_means) ** 2
+        return at_means, np.sqrt(variance)
 
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
         """Draw samples of each part by itself, and combine them.
@@ -90,17 +93,25 @@ class ExpressionSurrogate:
         Returns:
             Samples in modelled units, (n, k).
         """
-        drawn = {}
+        samples = {}
         for number, (name, part) in enumerate(self.parts.items()):
-            drawn[name] = part.samples(inputs, n, seed + number)
-        return self._combined(inputs, drawn)
+            samples[name] = part.samples(inputs, n, seed + number)
+        return self._combined(inputs, samples)
 
     def _combined(
         self,
         inputs: Inputs,
         modelled_parts: Mapping[str, Array],
     ) -> Array:
-        """The expression in modelled units, of parts in theirs, (n,) or (samples, n)."""
+        """Evaluate the expression.
+
+        Args:
+            inputs: The designs, n rows, of which genes are read.
+            modelled_parts: Name to values of each part, (n,) or (samples, n), in the part's modelled units.
+
+        Returns:
+            The derived metric in its modelled units, of the same shape.
+        """
         values = self._natural_parts(modelled_parts)
         genes = inputs.space.encode(inputs.rows)
         for name in self.derived.parts(self.metric):
@@ -112,7 +123,7 @@ class ExpressionSurrogate:
         return natural
 
     def _natural_parts(self, modelled_parts: Mapping[str, Array]) -> dict[str, Array]:
-        """The parts in natural units."""
+        """Bring the parts from their modelled units to natural ones."""
         values = dict(modelled_parts)
         for name, value in modelled_parts.items():
             if self.parts[name].log:
@@ -129,7 +140,7 @@ def learned_parts(
     *,
     log: bool,
 ) -> ExpressionSurrogate | None:
-    """Learn a derived metric by its parts, where each is a measured metric or an ordered gene.
+    """Learn a derived metric by its parts, if each of them is a measured metric or an ordered gene.
 
     Args:
         metric: The derived metric.

@@ -1,9 +1,11 @@
-"""Which designs are likely to fail, from those that did.
+"""Which designs are likely to fail, learned from those that did.
 
-A simulator that does not converge, or refuses a combination, fails for the same few values of its genes again and again, and
-no surrogate of a metric can tell, for a failed design has none. So the share of successes is counted for each value of a gene
-and each pair of values of two, smoothed towards the share of all. The worst of a design's pairs is its chance of success. Pairs
-that failed less than twice say nothing: failures that come by chance, such as a machine that died, change little.
+A simulator that does not converge, or refuses a combination, fails for the same few values of its
+genes again and again. The surrogates of metrics cannot learn that, since a failed design has no
+metrics. So the share of successes is counted for each value of a gene and each pair of values of
+two genes, smoothed towards the share of all designs. A design's chance of success is the worst of
+its pairs. Pairs that failed less than twice do not count: failures by chance, such as a machine
+that died, change little.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ class FailureModel:
 
     Attributes:
         usual: Share of all evaluations that succeeded, smoothed.
-        tables: For two columns of rows, equal ones for a single gene, the chance of success for
-            each pair of their levels, (levels + 1, levels + 1), the first of a gene that is not
-            active; only of columns with a pair that fails.
+        tables: Two columns of rows, or twice the same one for a single gene, to the chance of success for
+            each pair of their levels, (1 + levels, 1 + levels). Index 0 is an inactive gene, index l + 1
+            its level l. Pairs of columns without a failing pair of levels are left out.
     """
 
     usual: float
@@ -53,16 +55,17 @@ class FailureModel:
         tables = {}
         for i in range(len(levels)):
             for j in range(i, len(levels)):
-                lost = _counted(failed, i, j, levels)
-                if lost.max() < LEAST_FAILURES:
+                failures = _counted(failed, i, j, levels)
+                if failures.max() < LEAST_FAILURES:
                     continue
-                kept = _counted(succeeded, i, j, levels)
-                chance = (kept + PRIOR_WEIGHT * usual) / (kept + lost + PRIOR_WEIGHT)
-                tables[i, j] = np.where(lost >= LEAST_FAILURES, chance, 1.0)
+                successes = _counted(succeeded, i, j, levels)
+                evaluations = successes + failures + PRIOR_WEIGHT
+                chance = (successes + PRIOR_WEIGHT * usual) / evaluations
+                tables[i, j] = np.where(failures >= LEAST_FAILURES, chance, 1.0)
         return cls(usual, tables) if tables else None
 
     def chance(self, rows: Rows) -> Array:
-        """Estimate whether designs would succeed.
+        """Estimate how likely designs are to succeed.
 
         Args:
             rows: Canonical rows, (n, d).
@@ -70,10 +73,10 @@ class FailureModel:
         Returns:
             Probability of success, (n,).
         """
-        found = np.full(len(rows), self.usual)
+        worst = np.full(len(rows), self.usual)
         for (i, j), table in self.tables.items():
-            np.minimum(found, table[rows[:, i] + 1, rows[:, j] + 1], out=found)
-        return found
+            np.minimum(worst, table[rows[:, i] + 1, rows[:, j] + 1], out=worst)
+        return worst
 
     def violation(self, rows: Rows) -> Array:
         """Measure by how much designs fail more often than others.
@@ -102,8 +105,8 @@ class FailureModel:
 
 
 def _counted(rows: Rows, i: int, j: int, levels: list[int]) -> Array:
-    """How many rows have each pair of levels in columns i and j, (levels of i, levels of j)."""
+    """(levels of i, levels of j) how many rows have each pair of levels in columns i and j."""
     shifted = rows[:, [i, j]].astype(np.intp) + 1  # a gene that is not active is -1
-    codes = shifted[:, 0] * levels[j] + shifted[:, 1]
-    counts = np.bincount(codes, minlength=levels[i] * levels[j])
+    pair_number = shifted[:, 0] * levels[j] + shifted[:, 1]
+    counts = np.bincount(pair_number, minlength=levels[i] * levels[j])
     return counts.reshape(levels[i], levels[j]).astype(float)

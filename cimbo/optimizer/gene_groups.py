@@ -36,15 +36,17 @@ def group_names(
     Returns:
         Gene -> group; "" for an unordered one.
     """
-    found = {}
+    groups = {}
     for choice in (*architecture, *hardware):
-        found[choice.name] = _pattern(choice)
-    for pattern in set(found.values()) - {""}:
-        layered = [choice for choice in architecture if _pattern(choice) == pattern]
-        others = [choice for choice in hardware if _pattern(choice) == pattern]
-        if len(layered) >= 2 * MIN_PERIODS:
-            found |= _groups_by_order(pattern, layered, others)
-    return found
+        groups[choice.name] = _pattern(choice)
+    # Where one pattern has many genes, it may mix different kinds of genes (x0 to x57): look at the
+    # order of the network's genes, too
+    for pattern in set(groups.values()) - {""}:
+        of_network = [choice for choice in architecture if _pattern(choice) == pattern]
+        of_chip = [choice for choice in hardware if _pattern(choice) == pattern]
+        if len(of_network) >= 2 * MIN_PERIODS:
+            groups |= _groups_by_order(pattern, of_network, of_chip)
+    return groups
 
 
 def _pattern(choice: Choice) -> str:
@@ -55,18 +57,18 @@ def _pattern(choice: Choice) -> str:
 
 
 def _groups_by_order(
-    pattern: str, layered: Sequence[Choice], others: Sequence[Choice]
+    pattern: str, of_network: Sequence[Choice], of_chip: Sequence[Choice]
 ) -> dict[str, str]:
-    """Gene -> group, where the genes of one pattern repeat from layer to layer; empty where they do not."""
-    stretch = _periodic(layered)
+    """Gene to group, where the genes of one pattern repeat from layer to layer; empty where they do not."""
+    stretch = _periodic(of_network)
     if stretch.period < 2:
         return {}
-    found = {}
-    for choice in (*layered, *others):
-        found[choice.name] = choice.name  # a group of its own, unless it lies in a layer
-    for place, choice in enumerate(layered[stretch.start : stretch.end]):
-        found[choice.name] = f"{pattern}/{place % stretch.period}"
-    return found
+    groups = {}
+    for choice in (*of_network, *of_chip):
+        groups[choice.name] = choice.name  # a group of its own, unless it lies in a layer
+    for position, choice in enumerate(of_network[stretch.start : stretch.end]):
+        groups[choice.name] = f"{pattern}/{position % stretch.period}"
+    return groups
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,28 @@ class _Stretch:
 
 
 def _periodic(genes: Sequence[Choice]) -> _Stretch:
-    """Find the stretch of genes in which the numbers of their values repeat.
+    """Find the stretch of genes that repeats: every gene has as many values as the one a period before it.
+
+    Of several periods that fit, the one counts at which the genes of different layers are most alike.
+
+    Args:
+        genes: The genes of one name pattern, in order.
 
     Returns:
-        The stretch; with a period of 1 where nothing repeats.
+        The stretch, a whole number of periods long; with a period of 1 where nothing repeats.
     """
     counts = [len(gene.values) for gene in genes]
     best = _Stretch(0, len(genes), 1)
     best_likeness = 0.0
     for period in range(2, len(genes) // MIN_PERIODS + 1):
         start, end = _longest_run(counts, period)
-        end -= (end - start) % period
+        end -= (end - start) % period  # whole periods alone
         if end - start < max(MIN_PERIODS * period, MIN_COVERED * len(genes)):
             continue
         if not _mixes_kinds(genes[start:end], period):
             continue
         likeness = _likeness(genes[start:end], period)
+        # A multiple of the right period fits as well by itself: it has to fit much better
         is_multiple = best.period > 1 and period % best.period == 0
         margin = LEAST_BETTER
         if is_multiple:
@@ -106,19 +114,19 @@ def _periodic(genes: Sequence[Choice]) -> _Stretch:
 
 
 def _longest_run(counts: Sequence[int], period: int) -> tuple[int, int]:
-    """The longest stretch in which each count is that of one period before."""
-    first, end = 0, 0
+    """Start and end of the longest run in which each count equals that of one period before."""
+    longest_start, longest_end = 0, 0
     start = 0
     for i in range(period, len(counts)):
         if counts[i] != counts[i - period]:
-            start = i - period + 1
-        if i + 1 - start > end - first:
-            first, end = start, i + 1
-    return first, end
+            start = i - period + 1  # the first position from which i + 1 could still be reached
+        if i + 1 - start > longest_end - longest_start:
+            longest_start, longest_end = start, i + 1
+    return longest_start, longest_end
 
 
 def _mixes_kinds(genes: Sequence[Choice], period: int) -> bool:
-    """Whether the places of a period hold different kinds of genes, and not one kind that changes from layer to layer."""
+    """Whether a period holds different kinds of genes, and not one kind whose values change from layer to layer."""
     if len({len(gene.values) for gene in genes[:period]}) > 1:
         return True
     # Else there has to be a place with the same values in every layer, which no other place has.
@@ -131,13 +139,15 @@ def _mixes_kinds(genes: Sequence[Choice], period: int) -> bool:
 
 
 def _likeness(genes: Sequence[Choice], period: int) -> float:
-    """How alike the genes at the same place of each period are, from 0 to 1.
+    """Measure how alike the genes at the same place of each period are.
 
-    For each place: the share of its genes that have the most frequent list of values there. The
-    result is the mean over the places; 1 means that all layers offer the same values.
+    Args:
+        genes: Genes, a whole number of periods.
+        period: How many genes a layer has.
 
     Returns:
-        The likeness.
+        From 0 to 1: for each place the share of its genes that have the most frequent list of values
+        there, averaged over the places. At 1 all layers offer the same values.
     """
     shares = []
     for place in range(period):

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 class Surrogate(Protocol):
-    """One metric in modelled units at rows (n, d)."""
+    """Predicts one metric of designs, in modelled units."""
 
     @property
     def log(self) -> bool:
@@ -26,7 +26,7 @@ class Surrogate(Protocol):
 
     @property
     def trusted(self) -> bool:
-        """Whether it predicts what it has not seen."""
+        """Whether it predicted held-out measurements better than their mean does."""
         ...
 
     @property
@@ -72,7 +72,13 @@ class Surrogate(Protocol):
 
 @dataclass(frozen=True)
 class FittedSurrogate:
-    """A predictor over a view of the design. ``trusted``: whether it predicted data it had not seen."""
+    """A fitted predictor of one metric.
+
+    Attributes:
+        model: The predictor.
+        view: The genes and features of a design that it sees.
+        trusted: Whether it predicted held-out measurements better than their mean does.
+    """
 
     model: predictors.Model
     view: View
@@ -114,8 +120,9 @@ class FittedSurrogate:
     def samples(self, inputs: Inputs, n: int, seed: int) -> Array:
         """Draw joint posterior samples of the noise-free metric.
 
-        Their spread is widened half as much as that of the intervals that are reported: these hold
-        what a search meets later on, and with half of that it finds its way sooner.
+        Standard deviations of predictions are multiplied by ``std_scale``, so that reported intervals
+        hold what a search meets later on. Samples are widened by half as much: searches with less
+        widening found good designs sooner.
 
         Args:
             inputs: The designs, k rows.
@@ -125,14 +132,23 @@ class FittedSurrogate:
         Returns:
             Samples in modelled units, (n, k).
         """
-        half_widened = 0.5 * (1.0 + self.model.std_scale)
-        model = replace(self.model, std_scale=half_widened)
+        halved_scale = 0.5 * (1.0 + self.model.std_scale)
+        model = replace(self.model, std_scale=halved_scale)
         return model.sample_latent(inputs.encoded(self.view), n, seed)
 
 
 @dataclass(frozen=True)
 class AnalyticMetric:
-    """A metric that is exact and cheap: no uncertainty, nothing to learn. Values are kept, as a search asks again."""
+    """A metric that is computed exactly and quickly, in the role of a surrogate without uncertainty.
+
+    Attributes:
+        metric: Its name.
+        compute: Computes it of designs, in its natural unit.
+        log: Whether modelled units are the logarithm of natural ones.
+        trusted: True.
+        noise: 0.
+        _kept: Values by bytes of the row, in modelled units: a search asks for the same designs again.
+    """
 
     metric: str
     compute: AnalyticFunction
@@ -151,10 +167,10 @@ class AnalyticMetric:
             The metric in modelled units, (n,).
         """
         keys = [row.tobytes() for row in inputs.rows]
-        new = {key: i for i, key in enumerate(keys) if key not in self._kept}
-        if new:
-            values = self._computed(inputs.space, inputs.rows[list(new.values())])
-            self._kept.update(zip(new, values.tolist(), strict=True))
+        row_of_new = {key: i for i, key in enumerate(keys) if key not in self._kept}
+        if row_of_new:
+            values = self._computed(inputs.space, inputs.rows[list(row_of_new.values())])
+            self._kept.update(zip(row_of_new, values.tolist(), strict=True))
         return np.array([self._kept[key] for key in keys])
 
     def _computed(self, space: SearchSpace, rows: Rows) -> Array:

@@ -1,8 +1,8 @@
-"""The units in which metrics are modelled, and of which observations that is decided.
+"""The units in which metrics are modelled, and which observations decide that.
 
 Costs that are positive are modelled as their logarithm, everything else in its natural unit: latency spans orders
 of magnitude, and both the predictors and the hypervolume that is improved are better behaved on its logarithm.
-Values that are no measurements of the same thing, and those of designs that collapse, are drawn in.
+Outliers, and values of designs that collapse, are drawn in: moved nearer to the others.
 """
 
 from __future__ import annotations
@@ -52,11 +52,10 @@ def logarithmic(y: Array, goal: str | None) -> bool:
 
 
 def modelled(values: Array, *, log: bool) -> Array:
-    """Bring a metric into modelled units.
+    """Bring a metric into modelled units, and clip outliers.
 
-    Values absurdly far from the others are brought to the edge of what is not: an evaluator's -1e9
-    for "it went wrong" must not flatten everything else. The edge is OUTLIER_DEVIATIONS median
-    absolute deviations from the median.
+    A value is clipped at OUTLIER_DEVIATIONS median absolute deviations from the median: an evaluator's
+    -1e9 for "it went wrong" would make all differences between the other values vanish.
 
     Args:
         values: The metric in its natural unit, (n,); above 0 where ``log`` is set.
@@ -67,21 +66,22 @@ def modelled(values: Array, *, log: bool) -> Array:
     """
     if log:
         values = np.log(values)
-    middle = np.median(values)
-    deviation = float(np.median(np.abs(values - middle)))
-    reach = OUTLIER_DEVIATIONS * deviation
-    if reach > 0:
-        return np.clip(values, middle - reach, middle + reach)
+    median = np.median(values)
+    deviation = float(np.median(np.abs(values - median)))
+    allowed = OUTLIER_DEVIATIONS * deviation
+    if allowed > 0:  # 0 where most values are equal: that says nothing of outliers
+        return np.clip(values, median - allowed, median + allowed)
     return values
 
 
 @dataclass(frozen=True)
 class Compression:
-    """Draws in values that are far worse than the others, for designs that collapse say little.
+    """Draws in values that are far worse than the others, as those of designs that collapse.
 
-    An accuracy of 10 % among others around 90 % makes a process believe in noise of some points
-    and in slopes that are not there, just where differences of half a point decide. Beyond
-    ``edge``, distances count on a logarithmic scale; their order stays.
+    An accuracy of 10 % among others around 90 % makes a Gaussian process believe in noise of some
+    points and in slopes that are not there, just where differences of half a point decide. Values
+    worse than ``edge`` are moved: a distance x beyond it, in units of ``scale``, becomes log(1 + x),
+    so that their order stays.
 
     Attributes:
         sign: +1 where the metric is maximised, -1 where it is minimised.
@@ -114,23 +114,23 @@ class Compression:
         """
         sign = -1.0 if goal == "min" else 1.0
         scores = sign * values
-        middle = float(np.median(scores))
-        scale = float(np.median(np.abs(scores - middle)))
+        median = float(np.median(scores))
+        scale = float(np.median(np.abs(scores - median)))  # median absolute deviation
         if goal is None or scale <= LEAST_DEVIATION * float(np.abs(values).max()):
             return cls(sign, -math.inf, 1.0)
-        edge = middle - COLLAPSE_DEVIATIONS * scale
+        edge = median - COLLAPSE_DEVIATIONS * scale
         return cls(sign, min([edge, *(sign * limit for limit in limits)]), scale)
 
     def __call__(self, values: Array) -> Array:
-        """Draw values in.
+        """Move values that are worse than the edge towards it.
 
         Args:
             values: In natural units, (n,).
 
         Returns:
-            The same where they are better than the edge, (n,).
+            (n,) the values; those better than the edge are unchanged.
         """
-        beyond = np.maximum(self.edge - self.sign * values, 0.0)
+        beyond = np.maximum(self.edge - self.sign * values, 0.0)  # by how much worse than the edge
         return values + self.sign * (beyond - self.scale * np.log1p(beyond / self.scale))
 
 
@@ -154,12 +154,12 @@ def in_modelled_units(problem: Problem, metric: str, y: Array, *, log: bool) -> 
         return modelled(y, log=True)
     first = refit_size(len(y), RESELECTION_GROWTH)
     goal = wanted_goals(problem).get(metric)
-    drawn_in = Compression.of(y[:first], goal, _limits(problem, metric))
-    return modelled(drawn_in(y), log=False)
+    compression = Compression.of(y[:first], goal, _limits(problem, metric))
+    return modelled(compression(y), log=False)
 
 
 def _limits(problem: Problem, metric: str) -> list[float]:
-    """Values of a metric that designs are held against: bounds of constraints, and its reference."""
+    """Values of a metric that designs are compared with: bounds of its constraints, and its reference."""
     limits = [c.bound for c in problem.constraints if c.metric == metric]
     for objective in problem.objectives:
         if objective.name == metric and objective.reference is not None:
@@ -168,7 +168,7 @@ def _limits(problem: Problem, metric: str) -> list[float]:
 
 
 def wanted_goals(problem: Problem) -> dict[str, str]:
-    """Tell which way each target is wanted.
+    """Tell whether each target is to be maximised or minimised.
 
     Args:
         problem: What the study searches.
@@ -185,9 +185,10 @@ def wanted_goals(problem: Problem) -> dict[str, str]:
 
 
 def refit_size(n: int, growth: float) -> int:
-    """Find the number of observations that hyper-parameters are fitted to.
+    """Find the number of first observations that hyper-parameters are fitted to.
 
-    Sizes are 5, 5 ``growth``, 5 ``growth``^2, ..., each rounded up before the next is formed.
+    It stays the same while observations are added, until there are ``growth`` times as many. Sizes are
+    5, 5 ``growth``, 5 ``growth``^2, ..., each rounded up before the next is formed.
 
     Args:
         n: Observations there are.
@@ -196,7 +197,7 @@ def refit_size(n: int, growth: float) -> int:
     Returns:
         The largest such size that ``n`` reaches; ``n`` itself below 5.
     """
-    reached = 5
-    while (following := math.ceil(reached * growth)) <= n:
-        reached = following
-    return min(reached, n)
+    size = 5
+    while (next_size := math.ceil(size * growth)) <= n:
+        size = next_size
+    return min(size, n)

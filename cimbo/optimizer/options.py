@@ -34,8 +34,8 @@ class OptimizerOptions:
         expensive_budget: How many measurements of it there may be in all. When they are spent, the search goes on with
             new chips for the networks that were measured, which cost a simulation each, for as long as those add to the
             hypervolume. Also taken as ``accuracies=``.
-        about: Metric -> value of a point that the front is wanted near: designs count only where they are more than half of
-            the way from the reference to it in each of these. None for the whole front.
+        about: Metric to value, of a point near which the front is wanted. The reference moves six tenths of the way to this
+            point, so that designs worse than that add nothing. Empty for the whole front.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
 
     Examples:
@@ -79,13 +79,14 @@ class OptimizerOptions:
             analytic = cheap
         if accuracies is not None:
             expensive_budget = accuracies
-        given = {
+        mappings = {
             "analytic": analytic,
             "views": views,
             "priors": priors,
             "about": about,
         }
-        for name, mapping in given.items():
+        # The class is frozen, hence object.__setattr__; a mapping that is not given is empty
+        for name, mapping in mappings.items():
             object.__setattr__(self, name, {} if mapping is None else mapping)
         object.__setattr__(self, "kind", checked_kind(kind))
         object.__setattr__(self, "initial", initial)
@@ -120,7 +121,7 @@ class OptimizerOptions:
         return self.initial
 
     def expensive_metric(self, problem: Problem) -> str | None:
-        """Resolve the expensive metric of a study.
+        """Find the expensive metric of a study, as ``expensive`` of this class says.
 
         Args:
             problem: What the study measures.

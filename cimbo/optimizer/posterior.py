@@ -25,15 +25,24 @@ from cimbo.problem.pareto import non_dominated
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
-# The reference moves by this share of the way to the point near which the user wants the front,
-# so that a box around the point is left.
+# By which share of the way the reference moves towards the point near which the user wants the
+# front: less than 1, so that the front around that point is still above the reference.
 ABOUT_SHARE = 0.6
 LEAST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
 class ScoreModel:
-    """The surrogates as scores to be maximised and violations to be avoided, with what was measured."""
+    """The surrogates of all metrics, as scores to be maximised and violations to be avoided.
+
+    Attributes:
+        problem: Space, objectives and constraints.
+        fitted: Metric to surrogate.
+        rows: (n, d) canonical rows of the evaluated designs.
+        measured: What each of them measured, in natural units.
+        about: Objective to value, of the point near which the front is wanted; empty for the whole front.
+        failures: The chance that a design's evaluation succeeds; None where none has failed.
+    """
 
     problem: Problem
     fitted: Mapping[str, Surrogate]
@@ -56,7 +65,7 @@ class ScoreModel:
         return np.stack(scores, 1), violations
 
     def _modelled(self, metric: str) -> Array:
-        """(n,) what was measured of a metric, in modelled units."""
+        """(n,) what the evaluated designs measured of a metric, in modelled units."""
         values = np.array([measured[metric] for measured in self.measured], float)
         return in_modelled_units(self.problem, metric, values, log=self.fitted[metric].log)
 
@@ -67,12 +76,20 @@ class ScoreModel:
         return {name: float(self._modelled(name).std()) or 1.0 for name in names}
 
     def _violation(self, constraint: Constraint, values: Array) -> Array:
-        """Violation of modelled ``values``, in units of the metric's spread so that several can be added."""
+        """How far values of a metric, in modelled units, break a constraint; at most 0 where it is kept.
+
+        Args:
+            constraint: The constraint.
+            values: (...) values of its metric, in modelled units.
+
+        Returns:
+            (...) violations in units of the metric's spread, so that those of several can be added.
+        """
         bound = constraint.bound
         if self.fitted[constraint.metric].log:
             bound = math.log(bound) if bound > 0 else -math.inf
         excess = values - bound
-        if constraint.relation != "<=":
+        if constraint.relation != "<=":  # ">="
             excess = -1.0 * excess
         return np.asarray(excess / self._spreads[constraint.metric])
 
@@ -107,7 +124,7 @@ class ScoreModel:
         return score
 
     def _expected_violation(self, rows: Rows) -> Array:
-        """(n,) by how much the means at rows break constraints, and how likely they fail, in all."""
+        """(n,) total violation of rows (n, d): of every constraint at its mean, and of a likely failure; 0 where none."""
         inputs = Inputs(self.problem.space, rows)
         total = np.zeros(len(rows))
         for constraint in self.problem.constraints:
@@ -129,11 +146,11 @@ class ScoreModel:
             Their indices in ``rows``, the best first; fewer than ``n`` where there are no more.
         """
         scores, violations = self.observed()
-        broken = np.maximum(violations, 0).sum(1)
-        return evolution.survivors(scores, broken + self.shortfall()(scores), n)
+        violation = np.maximum(violations, 0).sum(1)
+        return evolution.survivors(scores, violation + self.shortfall()(scores), n)
 
     def _upper_bound(self, inputs: Inputs, beta: float) -> Array:
-        """(n, m) mean and ``beta`` deviations of each objective, to be maximised."""
+        """(n, m) mean plus ``beta`` standard deviations of each objective's score, to be maximised."""
         columns = []
         for objective in self.problem.objectives:
             surrogate = self.fitted[objective.name]
@@ -145,19 +162,19 @@ class ScoreModel:
         return np.stack(columns, 1)
 
     def shortfall(self) -> Callable[[Array], Array]:
-        """Build the measure of how far scores lie below the reference.
+        """Build the function that measures how far scores lie below the reference.
 
         Returns:
-            A function of scores (n, m) that gives this distance, (n,), summed over objectives in
-            units of the observed spread.
+            A function from scores (n, m) to shortfalls (n,): the sum over objectives of what is
+            missing, each in units of the observed standard deviation.
         """
         observed, _ = self.observed()
         unit = np.maximum(observed.std(0), LEAST_SPREAD)
-        floor = self.reference()
+        reference = self.reference()
 
         def shortfall(scores: Array) -> Array:
             """Sum how far scores (n, m) lie below the reference."""
-            missing = np.maximum(floor - scores, 0)
+            missing = np.maximum(reference - scores, 0)
             return np.asarray((missing / unit).sum(1))
 
         return shortfall
@@ -168,39 +185,39 @@ class ScoreModel:
         Args:
             rows: Canonical rows of the designs, (k, d).
             n: Number of samples.
-            seed: Of the first metric; every other one has the next seed.
+            seed: Of the first metric; the second one has ``seed + 1``, and so on.
 
         Returns:
             Scores (n, k, m) in modelled units, to be maximised, and violations (n, k, c), at most 0
             where a constraint is kept.
         """
         inputs = Inputs(self.problem.space, rows)
-        drawn = {}
+        samples = {}
         for i, (name, surrogate) in enumerate(self.fitted.items()):
-            drawn[name] = surrogate.samples(inputs, n, seed + i)
-        scores = self.problem.scores_of(drawn)
+            samples[name] = surrogate.samples(inputs, n, seed + i)
+        scores = self.problem.scores_of(samples)
         violations = np.zeros((*scores.shape[:2], len(self.problem.constraints)))
         for i, constraint in enumerate(self.problem.constraints):
-            violations[..., i] = self._violation(constraint, drawn[constraint.metric])
+            violations[..., i] = self._violation(constraint, samples[constraint.metric])
         return scores, violations
 
     def reference(self) -> Array:
         """Choose the reference point.
 
-        It is the study's where it has one, else just below the observed front. It is moved towards
-        the point that the front is wanted near, where there is one.
+        It is the study's in each objective that has one, else just below the observed front. Where the
+        front is wanted near a point, it is then moved towards that point.
 
         Returns:
             Scores in modelled units, (m,).
         """
-        point = self._below_observed_front()
+        reference = self._below_observed_front()
         for i, objective in enumerate(self.problem.objectives):
             if objective.reference is not None:
-                point[i] = self._score_of(objective, objective.reference, point[i])
-        return self._towards(point)
+                reference[i] = self._score_of(objective, objective.reference, reference[i])
+        return self._towards_wanted(reference)
 
     def _below_observed_front(self) -> Array:
-        """(m,) a tenth of the front's range below its worst scores; the front is of feasible designs if there are any."""
+        """(m,) the worst scores of the observed front less a tenth of its range; of feasible designs if there are any."""
         scores, violations = self.observed()
         feasible = (violations <= 0).all(1)
         if feasible.any():
@@ -208,11 +225,11 @@ class ScoreModel:
         front = scores[non_dominated(scores)]
         worst = front.min(0)
         range_ = np.ptp(front, axis=0)
-        magnitude = np.maximum(np.abs(worst), 1.0)
+        magnitude = np.maximum(np.abs(worst), 1.0)  # stands in for the range of a single point
         return np.asarray(worst - 0.1 * np.where(range_ > 0, range_, magnitude))
 
-    def _towards(self, reference: Array) -> Array:
-        """The reference moved towards the point that the front is wanted near."""
+    def _towards_wanted(self, reference: Array) -> Array:
+        """(m,) the reference moved by ``ABOUT_SHARE`` of the way to the point near which the front is wanted."""
         moved = reference.copy()
         for i, objective in enumerate(self.problem.objectives):
             if objective.name in self.about:
@@ -234,20 +251,21 @@ class ScoreModel:
         return otherwise
 
     def allowed(self, rows: Rows) -> NDArray[np.bool_]:
-        """Sort out designs of which it is certain that they break a constraint.
+        """Find the designs that keep every constraint which can be computed.
 
         Args:
             rows: Canonical rows of the designs, (k, d).
 
         Returns:
-            False where a constraint that can be computed is violated, (k,).
+            (k,) False where a constraint on an analytic metric is violated; constraints on metrics that
+            are predicted do not count, as the prediction may be wrong.
         """
         allowed = np.ones(len(rows), bool)
         inputs = Inputs(self.problem.space, rows)
         for constraint in self.problem.constraints:
-            metric = self.fitted[constraint.metric]
-            if isinstance(metric, AnalyticMetric):
-                allowed &= self._violation(constraint, metric.mean(inputs)) <= 0
+            surrogate = self.fitted[constraint.metric]
+            if isinstance(surrogate, AnalyticMetric):
+                allowed &= self._violation(constraint, surrogate.mean(inputs)) <= 0
         return allowed
 
     def predicted(self, row: Rows, origin: str) -> Candidate:
@@ -263,17 +281,22 @@ class ScoreModel:
             deviation to first order.
         """
         inputs = Inputs(self.problem.space, row[None])
-        predicted = {name: _natural(surrogate, inputs) for name, surrogate in self.fitted.items()}
+        predicted = {}
+        for name, surrogate in self.fitted.items():
+            predicted[name] = _in_natural_units(surrogate, inputs)
         return candidate_of_row(self.problem.space, row, origin=origin, predicted=predicted)
 
 
-def _natural(surrogate: Surrogate, inputs: Inputs) -> tuple[float, float]:
-    """Mean and standard deviation of a measurement of one design, in natural units.
+def _in_natural_units(surrogate: Surrogate, inputs: Inputs) -> tuple[float, float]:
+    """Predict a measurement of one design, in natural units.
 
-    Of a metric modelled as a logarithm they are the median and the standard deviation to first order.
+    Args:
+        surrogate: That of the metric.
+        inputs: The design, one row.
 
     Returns:
-        Mean and standard deviation.
+        Mean and standard deviation of the measurement; of a metric modelled as a logarithm the median
+        and the standard deviation to first order.
     """
     means, stds = surrogate.mean_and_std(inputs)
     mean = float(means[0])

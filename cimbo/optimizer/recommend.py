@@ -37,7 +37,8 @@ from cimbo.problem.objectives import Candidate, candidate_of_row
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
-N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}  # by the number of objectives, 10 beyond
+# Joint posterior samples, by the number of objectives; 10 for more than three
+N_POSTERIOR_SAMPLES = {1: 64, 2: 64, 3: 32}
 # Population of the evolutionary search, by the number of objectives; 250 for more, where fronts
 # are surfaces.
 POPULATION_SIZE = {1: 100, 2: 100}
@@ -49,8 +50,14 @@ N_MUTANTS = 100
 N_RANDOM = 50
 UCB_BETA = 1.3
 MIN_MEASURED = 3  # designs with every metric, before a surrogate is fitted
-SOBOL_DRAWS = (64, 256, 1024, 4096, 16384)  # how far the sequence is read, one after another
-ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be gone through
+SOBOL_DRAWS = (
+    64,
+    256,
+    1024,
+    4096,
+    16384,
+)  # how many designs of the sequence are read, tried in turn
+ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be enumerated
 
 
 def recommend(
@@ -71,9 +78,9 @@ def recommend(
     Returns:
         Candidates in order of choice, with what the surrogates expect of them.
     """
-    started = len(state.seen)
-    if started < search.initial:
-        return Proposal(_sobol(search, state, min(n, search.initial - started), seed))
+    n_started = len(state.seen)  # evaluated, failed or under way
+    if n_started < search.initial:
+        return Proposal(_sobol(search, state, min(n, search.initial - n_started), seed))
     complete = _Complete.of(search, state)
     if len(complete.metrics) < MIN_MEASURED:
         return Proposal(_sobol(search, state, n, seed))
@@ -84,12 +91,18 @@ def recommend(
         model = ScoreModel(
             search.problem, fitted, complete.rows, complete.metrics, search.about, failures
         )
-        return _by_model(search, model, state, n, np.random.default_rng([seed, started]))
+        return _by_model(search, model, state, n, np.random.default_rng([seed, n_started]))
 
 
 @dataclass(frozen=True)
 class _Complete:
-    """The evaluated designs with every metric that the search needs: ``rows`` (k, d), ``metrics``, and which they are (n,)."""
+    """The evaluated designs of which every metric that the search needs was measured.
+
+    Attributes:
+        rows: (k, d) canonical rows of these designs.
+        metrics: What each of them measured.
+        is_complete: (n,) for each evaluated design of the log whether it is one of them.
+    """
 
     rows: Rows
     metrics: list[Mapping[str, float]]
@@ -97,7 +110,7 @@ class _Complete:
 
     @classmethod
     def of(cls, search: Search, state: State) -> _Complete:
-        """Choose them from a log."""
+        """Pick the complete designs out of a log."""
         needed = surrogates.targets(search.problem)
         is_complete = np.zeros(len(state.metrics), bool)
         metrics = []
@@ -114,7 +127,7 @@ def fit_surrogates(
     *,
     seed: int,
 ) -> dict[str, Surrogate]:
-    """Fit what candidates are chosen by to all designs with every metric.
+    """Fit the surrogates that candidates are chosen by, to all designs with every metric.
 
     Args:
         search: Problem and surrogates.
@@ -122,7 +135,8 @@ def fit_surrogates(
         seed: Of the fits.
 
     Returns:
-        A surrogate by metric that the search needs; none for fewer than MIN_MEASURED such designs.
+        Metric to surrogate, for each metric that the search needs; empty where fewer than
+        ``MIN_MEASURED`` designs have every metric.
     """
     complete = _Complete.of(search, state)
     if len(complete.metrics) < MIN_MEASURED:
@@ -146,18 +160,19 @@ def _by_model(
     n: int,
     rng: np.random.Generator,
 ) -> Proposal:
-    """The batch that the acquisition chooses; where a surrogate does not predict, half of it is random."""
-    doubted = [name for name, surrogate in model.fitted.items() if not surrogate.trusted]
+    """Choose a batch by the acquisition; where a surrogate does not predict yet, half of it is random."""
+    untrusted = [name for name, surrogate in model.fitted.items() if not surrogate.trusted]
     n_random = 0
-    if doubted:
+    if untrusted:
         n_random = n // 2
     chosen = _acquire(search, model, state, n - n_random, rng)
-    taken = replace(state, pending=np.concatenate([state.pending, chosen]))
-    explored = _random_exploration(search, taken, n - len(chosen), rng)
+    # Random designs fill the batch where the acquisition found too few, too
+    with_chosen = replace(state, pending=np.concatenate([state.pending, chosen]))
+    explored = _random_exploration(search, with_chosen, n - len(chosen), rng)
     candidates = [model.predicted(row, "proposed") for row in chosen]
     candidates += [model.predicted(row, "explored") for row in explored]
     explore = f"{n_random} of {n} candidates explore"
-    notes = [f"surrogate of {name} does not predict yet: {explore}" for name in doubted]
+    notes = [f"surrogate of {name} does not predict yet: {explore}" for name in untrusted]
     return Proposal(candidates, model.fitted, notes)
 
 
@@ -170,17 +185,28 @@ def _sobol(
     n: int,
     seed: int,
 ) -> list[Candidate]:
-    """The next ``n`` designs of the study's Sobol sequence, first those that keep the constraints that can be computed."""
+    """The next ``n`` unseen designs of the study's Sobol sequence, feasible ones first.
+
+    Feasible are designs that keep the constraints which can be computed without an evaluation. More and
+    more of the sequence is read until it holds enough of them.
+
+    Args:
+        search: Problem, surrogates and limits.
+        state: The log.
+        n: How many designs.
+        seed: Of the sequence.
+
+    Returns:
+        At most ``n`` candidates, in the order of the sequence but for infeasible ones, which come last.
+    """
     space = search.problem.space
-    # The Sobol sequence is read until enough designs keep the constraints that can be
-    # computed.
     for n_drawn in SOBOL_DRAWS:
-        fresh = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
-        kept = _keeps_analytic(search, fresh)
-        if kept.sum() >= n or n_drawn >= space.size:
+        unseen = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
+        feasible = _keeps_analytic(search, unseen)
+        if feasible.sum() >= n or n_drawn >= space.size:
             break
-    first = np.argsort(~kept, kind="stable")[:n]
-    return [candidate_of_row(space, row, origin="sobol") for row in fresh[first]]
+    feasible_first = np.argsort(~feasible, kind="stable")[:n]
+    return [candidate_of_row(space, row, origin="sobol") for row in unseen[feasible_first]]
 
 
 def _random_exploration(
@@ -189,30 +215,31 @@ def _random_exploration(
     n: int,
     rng: np.random.Generator,
 ) -> Rows:
-    """``n`` random unseen designs (n, d); where random ones find none, the space is gone through."""
+    """Up to ``n`` random unseen designs (n, d), first those that keep the constraints that can be computed."""
     space = search.problem.space
     if n < 1:
         return space.rows([])
-    fresh = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
-    if len(fresh) < n and space.size <= ENUMERABLE_SIZE:
-        fresh = _unseen(search, state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
-    kept = _keeps_analytic(search, fresh)
-    first = np.argsort(~kept, kind="stable")[:n]
-    return fresh[first]
+    unseen = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
+    # A small space that is nearly used up is enumerated: a long Sobol sequence meets all of it
+    if len(unseen) < n and space.size <= ENUMERABLE_SIZE:
+        unseen = _unseen(search, state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
+    feasible = _keeps_analytic(search, unseen)
+    feasible_first = np.argsort(~feasible, kind="stable")[:n]
+    return unseen[feasible_first]
 
 
 def _unseen(search: Search, state: State, rows: Rows) -> Rows:
-    """Different rows of designs that are allowed, and neither evaluated nor under way."""
-    different = evolution.unique(rows)
+    """The distinct ones of ``rows`` (n, d) that the space allows, and that are neither evaluated nor under way."""
+    distinct = evolution.unique(rows)
     if search.problem.space.constraints:
-        different = different[search.problem.space.allowed_rows(different)]
+        distinct = distinct[search.problem.space.allowed_rows(distinct)]
     seen = {row.tobytes() for row in state.seen}
-    is_new = [row.tobytes() not in seen for row in different]
-    return different[is_new]
+    is_new = [row.tobytes() not in seen for row in distinct]
+    return distinct[is_new]
 
 
 def _keeps_analytic(search: Search, rows: Rows) -> NDArray[np.bool_]:
-    """(n,) whether each design keeps the constraints that can be computed."""
+    """(n,) whether each design keeps the constraints on metrics that can be computed without an evaluation."""
     kept = np.ones(len(rows), bool)
     if not len(rows):
         return kept
@@ -240,30 +267,35 @@ def _acquire(
     pool = _pool(search, model, state, rng)
     if not len(pool) or n < 1:
         return pool[:0]
-    drawn = _Drawn.of(model, state.pending, pool, int(rng.integers(2**31)))
-    baseline = _baseline(search, drawn)
+    samples = _Samples.of(model, state.pending, pool, int(rng.integers(2**31)))
+    baseline = _baseline(search, samples)
     reference = model.reference()
-    listed = screen(
-        drawn.scores[:, baseline],
-        drawn.scores[:, drawn.first_of_pool :],
-        drawn.is_feasible()[:, drawn.first_of_pool :],
+    screened = screen(
+        samples.scores[:, baseline],
+        samples.scores[:, samples.first_of_pool :],
+        samples.is_feasible()[:, samples.first_of_pool :],
         reference,
         rounds=2 * n,
         each=N_PER_ROUND,
     )
-    shown = np.concatenate([baseline, drawn.first_of_pool + np.array(listed, np.intp)])
-    samples = acquisition.PosteriorSamples(
-        drawn.scores[:, shown], drawn.violations[:, shown], len(baseline)
+    # The acquisition sees the baseline and the screened points of the pool alone
+    kept = np.concatenate([baseline, samples.first_of_pool + np.array(screened, np.intp)])
+    table = acquisition.PosteriorSamples(
+        samples.scores[:, kept], samples.violations[:, kept], len(baseline)
     )
-    chosen = acquisition.choose(samples, reference, n)
-    return pool[[listed[i] for i in chosen]]
+    chosen = acquisition.choose(table, reference, n)
+    return pool[[screened[i] for i in chosen]]
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Joint samples at the best ``evaluated`` designs (k, d), at those under way, and at the pool, in this order.
+class _Samples:
+    """Joint posterior samples at three kinds of points: the best evaluated designs, those under way, and the pool.
 
-    ``scores`` (s, points, m), to be maximised; ``violations`` (s, points, c), at most 0 where a constraint is kept.
+    Attributes:
+        evaluated: (k, d) rows of the best evaluated designs, which are the first k points.
+        scores: (samples, points, objectives) scores to be maximised.
+        violations: (samples, points, constraints) at most 0 where a constraint is kept.
+        first_of_pool: Position of the first point of the pool.
     """
 
     evaluated: Rows
@@ -278,8 +310,19 @@ class _Drawn:
         pending: Rows,
         pool: Rows,
         seed: int,
-    ) -> _Drawn:
-        """Draw them; by how much evaluated designs break constraints is known."""
+    ) -> _Samples:
+        """Draw the samples.
+
+        Args:
+            model: The surrogates as scores and violations.
+            pending: (p, d) rows of the designs under way.
+            pool: (n, d) rows of the pool.
+            seed: Of the samples.
+
+        Returns:
+            The samples. By how much evaluated designs break constraints, and that they did not fail,
+            is known and not drawn.
+        """
         best = model.best(N_BASELINE)
         evaluated = model.rows[best]
         points = np.concatenate([evaluated, pending, pool])
@@ -289,9 +332,9 @@ class _Drawn:
         violations = np.array(violations)
         violations[:, : len(best)] = measured[best]
         if model.failures is not None:
-            fails = model.failures.draw(points, n_samples, seed)
-            fails[:, : len(best)] = -1.0  # these did not
-            violations = np.concatenate([violations, fails[..., None]], -1)
+            of_failing = model.failures.draw(points, n_samples, seed)
+            of_failing[:, : len(best)] = -1.0  # the evaluated designs did not fail
+            violations = np.concatenate([violations, of_failing[..., None]], -1)
         return cls(evaluated, scores, violations, len(best) + len(pending))
 
     def is_feasible(self) -> NDArray[np.bool_]:
@@ -299,13 +342,14 @@ class _Drawn:
         return np.asarray((self.violations <= 0).all(-1))
 
 
-def _baseline(search: Search, drawn: _Drawn) -> NDArray[np.intp]:
-    """Positions of the points that have to be improved on: evaluated ones of a front, and all that are under way."""
-    k = len(drawn.evaluated)
-    # Designs that the fixed genes exclude teach the surrogates, but need not be improved on.
-    counts = drawn.is_feasible()[0, :k] & search.keeps(drawn.evaluated)
-    on_front = np.flatnonzero(prune_baseline(drawn.scores[:, :k], counts))
-    return np.concatenate([on_front, np.arange(k, drawn.first_of_pool)])
+def _baseline(search: Search, samples: _Samples) -> NDArray[np.intp]:
+    """Positions of the points that new ones are to improve on: the evaluated front, and all points under way."""
+    n_evaluated = len(samples.evaluated)
+    # Designs that the fixed genes exclude teach the surrogates, but need not be improved on. Evaluated
+    # designs are feasible in all samples or in none, so that the first one tells.
+    counts = samples.is_feasible()[0, :n_evaluated] & search.keeps(samples.evaluated)
+    on_front = np.flatnonzero(prune_baseline(samples.scores[:, :n_evaluated], counts))
+    return np.concatenate([on_front, np.arange(n_evaluated, samples.first_of_pool)])
 
 
 def _pool(
@@ -320,26 +364,26 @@ def _pool(
     front = model.rows[model.best(n_front)]
     parents = front[rng.integers(0, len(front), N_MUTANTS)]
     mutants = search.pin(evolution.mutate(space, parents, rng))
-    searched = _searched(search, model, np.concatenate([front, mutants]), rng)
-    strangers = search.pin(space.random_rows(N_RANDOM, rng))
-    rows = _unseen(search, state, np.concatenate([*searched, mutants, strangers]))
+    evolved = _evolved(search, model, np.concatenate([front, mutants]), rng)
+    random_rows = search.pin(space.random_rows(N_RANDOM, rng))
+    rows = _unseen(search, state, np.concatenate([*evolved, mutants, random_rows]))
     allowed = model.allowed(rows)
     if allowed.any():
         return rows[allowed]
-    return rows
+    return rows  # where no candidate can keep the constraints, those nearest to it are better than none
 
 
-def _searched(
+def _evolved(
     search: Search,
     model: ScoreModel,
     seeds: Rows,
     rng: np.random.Generator,
 ) -> list[Rows]:
-    """What evolution finds from seeds (k, d) over the posterior mean, and over an upper confidence bound."""
+    """Last populations (p, d) of two evolutionary searches from seeds (k, d): over the mean, and over an upper bound."""
     effort = search.effort
     if effort is None:
         effort = evolution.Effort(POPULATION_SIZE.get(len(model.problem.objectives), 250))
-    found = []
+    populations = []
     for beta in (0.0, UCB_BETA):
         population = evolution.search(
             model.problem.space,
@@ -349,5 +393,5 @@ def _searched(
             effort=effort,
             pin=search.pin,
         )
-        found.append(population)
-    return found
+        populations.append(population)
+    return populations

@@ -12,7 +12,7 @@ from cimbo.problem.space import Params, Rows, SearchSpace
 
 @dataclass(frozen=True)
 class RowCache:
-    """Canonical rows of designs by their key: a log is asked for at every proposal, and only grows."""
+    """Remembers the canonical row of every design of a log, which is needed at every proposal and only grows."""
 
     space: SearchSpace
     _known: dict[str, Rows] = field(default_factory=dict, repr=False)

@@ -1,6 +1,7 @@
-"""Whom the acquisition gets to see: the points of a pool whose expected hypervolume improvement is largest by a cheap estimate.
+"""Screening: the points of a pool whose expected hypervolume improvement is largest by a cheap estimate.
 
-qLogNEHVI over hundreds of points costs more than all the rest of a proposal, and most points of a pool are hopeless. With two
+Only these reach the acquisition: qLogNEHVI over hundreds of points costs more than all the rest of a proposal, and most points
+of a pool are hopeless. With two
 objectives the improvement of a single point is counted exactly, strip by strip under the staircase of each sample's front; with
 more it is estimated from random scalarisations. The choice itself is BoTorch's.
 """
@@ -24,7 +25,8 @@ N_DIRECTIONS = 32
 # more then.
 LEAST_SHARE_ABOVE = 0.1
 LEAST_SPREAD = 1e-9
-#: positions in the pool that count as chosen, positions asked about -> improvement of each of these beyond the chosen ones
+#: Called with the positions in the pool that count as chosen, and the positions whose gain is wanted; gives the expected
+#: hypervolume improvement of each of the latter beyond the front and the chosen ones.
 Gain = Callable[[list[int], Index], Array]
 
 
@@ -37,7 +39,7 @@ def screen(
     rounds: int,
     each: int,
 ) -> list[int]:
-    """List the points of a pool that are worth a closer look.
+    """List the points of a pool with the largest expected hypervolume improvement.
 
     Each round takes the points of largest expected hypervolume improvement. Its best one counts as
     chosen in the next round, so that the list serves a batch.
@@ -54,53 +56,70 @@ def screen(
         Positions in the pool, from 0, none twice, in the order of rounds; at most ``rounds`` times
         ``each``.
     """
-    gain, bound = _first_look(base, pool, feasible, reference)
+    gain, upper_bound = _gains(base, pool, feasible, reference)
     listed: list[int] = []
     chosen: list[int] = []
     for _ in range(rounds):
-        new = _best(partial(gain, chosen), bound, each)
-        bound[new] = -np.inf
-        listed += new
-        chosen += new[:1]
+        best = _best(partial(gain, chosen), upper_bound, each)
+        upper_bound[best] = -np.inf  # listed once
+        listed += best
+        chosen += best[:1]
     return listed
 
 
-def _first_look(
+def _gains(
     base: Array,
     pool: Array,
     feasible: Mask,
     reference: Array,
 ) -> tuple[Gain, Array]:
-    """How gains are estimated, and the gain (p,) of each point of the pool while none is chosen."""
-    everything = np.arange(pool.shape[1])
-    if len(reference) == 2:
-        exact = _AreaGain(base, pool, feasible, reference)
-        bound = exact([], everything)
-        if (bound > 0).mean() >= LEAST_SHARE_ABOVE:
-            return exact, bound
-    estimate = _ScalarisedGain.of(base, pool, feasible, reference)
-    return estimate, estimate([], everything)
+    """Choose how gains are computed, and compute them for the whole pool.
 
-
-def _best(gain: Callable[[Index], Array], bound: Array, n: int) -> list[int]:
-    """The ``n`` positions of largest gain, in order; fewer where no more have a ``bound`` (p,) of at least 0.
-
-    Gains only fall while points are chosen, so that the gain of an earlier round is a bound. Only the points at the top are
-    counted anew, and their bounds lowered, until the first ``n`` are all of this round: most of the pool needs no other look.
+    Args:
+        base: (s, k, m) samples of the front so far.
+        pool: (s, p, m) samples at the points of the pool.
+        feasible: (s, p) whether a sample keeps every constraint.
+        reference: (m,) scores above which volume counts.
 
     Returns:
-        At most ``n`` positions.
+        The function that computes gains: exact areas with two objectives, unless hardly any point has
+        one; else estimates. And (p,) the gain of each point while none is chosen.
     """
-    is_stale = bound > 0
+    all_positions = np.arange(pool.shape[1])
+    if len(reference) == 2:
+        exact = _AreaGain(base, pool, feasible, reference)
+        areas = exact([], all_positions)
+        if (areas > 0).mean() >= LEAST_SHARE_ABOVE:
+            return exact, areas
+    estimate = _ScalarisedGain.of(base, pool, feasible, reference)
+    return estimate, estimate([], all_positions)
+
+
+def _best(gain: Callable[[Index], Array], upper_bound: Array, n: int) -> list[int]:
+    """Find the points of largest gain without computing the gain of all of them.
+
+    Gains only fall while points are chosen, so that the gain of an earlier round is an upper bound. The points with the largest
+    bounds are computed anew, which lowers their bounds, until the first ``n`` are all of this round ("lazy greedy").
+
+    Args:
+        gain: Computes the gains of positions in this round.
+        upper_bound: (p,) bound on the gain of each point of the pool; negative for points that are
+            listed already. It is lowered to the gains that are computed.
+        n: How many points are wanted.
+
+    Returns:
+        Positions, that of the largest gain first; fewer than ``n`` where no more are left.
+    """
+    is_stale = upper_bound > 0  # computed in an earlier round; a gain of 0 cannot fall
     while True:
-        order = np.argsort(-bound, kind="stable")
-        first = order[:n]
-        if not is_stale[first].any():
-            return [int(position) for position in first if bound[position] >= 0]
+        order = np.argsort(-upper_bound, kind="stable")
+        best = order[:n]
+        if not is_stale[best].any():
+            return [int(position) for position in best if upper_bound[position] >= 0]
         top = order[: 4 * n]
-        recounted = top[is_stale[top]]
-        bound[recounted] = gain(recounted)
-        is_stale[recounted] = False
+        recomputed = top[is_stale[top]]
+        upper_bound[recomputed] = gain(recomputed)
+        is_stale[recomputed] = False
 
 
 def prune_baseline(scores: Array, feasible: Mask) -> Mask:
@@ -113,24 +132,28 @@ def prune_baseline(scores: Array, feasible: Mask) -> Mask:
     Returns:
         True for feasible points that no other feasible one dominates in at least one sample, (n,).
     """
-    among = np.flatnonzero(feasible)
-    kept = np.zeros(scores.shape[1], bool)
-    if scores.shape[-1] == 2 and len(among):
-        kept[among] = _on_staircase(scores[:, among]).any(0)
-        return kept
-    for sample in scores[:, among]:
+    candidates = np.flatnonzero(feasible)
+    on_a_front = np.zeros(scores.shape[1], bool)
+    if scores.shape[-1] == 2 and len(candidates):
+        on_a_front[candidates] = _on_staircase(scores[:, candidates]).any(0)
+        return on_a_front
+    for sample in scores[:, candidates]:
         is_dominated = dominated_by(sample, sample).any(1)
-        kept[among[~is_dominated]] = True
-    return kept
+        on_a_front[candidates[~is_dominated]] = True
+    return on_a_front
 
 
 def _on_staircase(points: Array) -> Mask:
-    """(s, n) whether each of ``points`` (s, n, 2) is non-dominated within its sample (of equal points, one).
+    """Find the points of two objectives, x and y, that are non-dominated within their sample.
 
-    From the right to the left, a point is on the staircase where it is higher than all before it.
+    Gone through from the right (large x) to the left, these are the points that are higher (larger y)
+    than all before them. Of equal points only one is.
+
+    Args:
+        points: (s, n, 2) points of each sample, to be maximised.
 
     Returns:
-        (s, n) True for those on it.
+        (s, n) True for non-dominated points.
     """
     x, y = points[..., 0], points[..., 1]
     from_right = np.lexsort((-y, -x), axis=1)
@@ -144,11 +167,16 @@ def _on_staircase(points: Array) -> Mask:
 
 @dataclass(frozen=True)
 class _Staircase:
-    """What each sample's front of two objectives, x and y, leaves above the reference, in strips.
+    """For two objectives x and y: the area above each sample's front and the reference, cut into vertical strips.
 
-    The points of a front make a staircase that falls to the right. A strip lies between the x of one point, ``left``, and that
-    of the next one on its right, ``right``; it begins at the height of the staircase there, ``bottom``, and has no top. All
-    are arrays (samples, strips), from right to left. What a new point adds is what lies in the strips to its left and below.
+    The points of a front make a staircase that falls to the right. Between the x of two neighbours lies a
+    strip, which begins at the height of the staircase there and has no top. The area that a new point
+    (x, y) adds is the area left of x and below y within the strips.
+
+    Attributes:
+        left: (samples, strips) x at which a strip begins; strips are counted from right to left.
+        right: (samples, strips) x at which it ends.
+        bottom: (samples, strips) y at which it begins.
     """
 
     left: Array
@@ -157,14 +185,15 @@ class _Staircase:
 
     @classmethod
     def of(cls, known: Array, reference: Array) -> _Staircase:
-        """Build the staircases of samples (s, k, 2) of the known points; those below the reference count as on it."""
-        above = np.maximum(known, reference)
+        """Build the staircases of known points (s, k, 2) above a reference (2,)."""
+        above = np.maximum(known, reference)  # what lies below the reference is moved onto it
         from_right = np.argsort(-above[..., 0], axis=1)
         x = np.take_along_axis(above[..., 0], from_right, 1)
         y = np.take_along_axis(above[..., 1], from_right, 1)
         # Left of a point the staircase is as high as the highest of this point and all
         # points to its right.
         height = np.maximum.accumulate(y, axis=1)
+        # One strip more than points: the last one reaches from the leftmost point to the reference
         return cls(
             left=np.pad(x, ((0, 0), (0, 1)), constant_values=reference[0]),
             right=np.pad(x, ((0, 0), (1, 0)), constant_values=np.inf),
@@ -183,38 +212,47 @@ class _Staircase:
 
 @dataclass(frozen=True)
 class _AreaGain:
-    """Exact for two objectives: the area that a point adds to what ``base`` dominates above ``reference``."""
+    """The exact gain for two objectives: the area that a point adds to what the front dominates.
+
+    Attributes:
+        base: (s, k, 2) samples of the front so far, to be maximised.
+        pool: (s, p, 2) samples at the points of the pool.
+        feasible: (s, p) whether a sample keeps every constraint.
+        reference: (2,) scores above which area counts.
+    """
 
     base: Array
     pool: Array
     feasible: Mask
     reference: Array
 
-    def __call__(self, chosen: list[int], asked: Index) -> Array:
-        """(asked,) the mean area that each asked position adds to ``base`` and the chosen ones."""
+    def __call__(self, chosen: list[int], positions: Index) -> Array:
+        """(positions,) mean over samples of the area that each position adds to the front and the chosen points."""
         is_feasible = self.feasible[:, chosen, None]
+        # Where a chosen point is infeasible it dominates nothing: it is put onto the reference
         of_chosen = np.where(is_feasible, self.pool[:, chosen], self.reference)
         known = np.concatenate([self.base, of_chosen], 1)
-        area = _Staircase.of(known, self.reference).added(self.pool[:, asked])
-        return np.asarray((area * self.feasible[:, asked]).mean(0))
+        area = _Staircase.of(known, self.reference).added(self.pool[:, positions])
+        return np.asarray((area * self.feasible[:, positions]).mean(0))
 
 
 @dataclass(frozen=True)
 class _ScalarisedGain:
-    """Estimated in any dimension: the mean over random directions of how much better the best scalarised value gets.
+    """An estimate of the gain for any number of objectives m, from random scalarisations.
 
-    Hypervolume is a mean over random directions of the best scalarised point to the power of the dimension (Zhang and Golovin
-    2020, "Random hypervolume scalarizations", lemma 5); its improvement is the mean of the improvements.
+    A point above the reference, divided by a direction (a positive unit vector), has the scalarised value min over its entries.
+    Hypervolume is proportional to the mean over random directions of the largest scalarised value to the power m (Zhang and
+    Golovin 2020, "Random hypervolume scalarizations", lemma 5), and its improvement to the mean of the improvements.
 
     Attributes:
         value: (directions, s, p) scalarised values of the pool, less than 0 where a point is below the reference.
-        start: (directions, s) the best of the front so far.
+        best_so_far: (directions, s) the largest scalarised value of the front so far.
         feasible: (s, p) whether a sample keeps every constraint.
         dimension: How many objectives there are.
     """
 
     value: Array
-    start: Array
+    best_so_far: Array
     feasible: Mask
     dimension: int
 
@@ -227,35 +265,35 @@ class _ScalarisedGain:
         reference: Array,
     ) -> _ScalarisedGain:
         """Scalarise samples of the front so far (s, k, m) and of the pool (s, p, m)."""
-        m = len(reference)
+        dimension = len(reference)
         n_known = base.shape[1]
-        spread = np.ones(m)
+        # Objectives are compared in units of the front's extent
+        extent = np.ones(dimension)
         if n_known > 1:
-            spread = np.maximum(np.ptp(base.mean(0), axis=0), LEAST_SPREAD)
-        scales = spread * _directions(m)
+            extent = np.maximum(np.ptp(base.mean(0), axis=0), LEAST_SPREAD)
+        scales = extent * _directions(dimension)
         value = _scalarised(pool - reference, scales)
         if n_known:
-            start = _scalarised(base - reference, scales).max(2)
+            best_so_far = _scalarised(base - reference, scales).max(2)
         else:
-            start = np.full(value.shape[:2], value.min())
-        return cls(value, start, feasible, m)
+            best_so_far = np.full(value.shape[:2], value.min())
+        return cls(value, best_so_far, feasible, dimension)
 
-    def __call__(self, chosen: list[int], asked: Index) -> Array:
-        """(asked,) what each asked position is estimated to add to the front so far and the chosen ones."""
+    def __call__(self, chosen: list[int], positions: Index) -> Array:
+        """(positions,) estimated gain of each position beyond the front so far and the chosen points."""
         best = self._best_with(chosen)[..., None]
-        new = self.value[..., asked]
+        new = self.value[..., positions]
         volume = np.maximum(new, 0) ** self.dimension - np.maximum(best, 0) ** self.dimension
-        # A point below the reference gains nothing; such points are ranked by their
-        # distance to it.
-        more = np.where(best < 0, new - best + volume, volume)
-        return np.asarray((np.maximum(more, 0) * self.feasible[:, asked]).mean((0, 1)))
+        # Where nothing is above the reference yet, points also gain by coming nearer to it
+        gain = np.where(best < 0, new - best + volume, volume)
+        return np.asarray((np.maximum(gain, 0) * self.feasible[:, positions]).mean((0, 1)))
 
     def _best_with(self, chosen: list[int]) -> Array:
-        """(directions, s) the best scalarised value of the front so far and the feasible chosen ones."""
-        best = self.start
-        for i in chosen:
-            is_better = np.maximum(best, self.value[..., i])
-            best = np.where(self.feasible[:, i], is_better, best)
+        """(directions, s) the largest scalarised value of the front so far and the feasible chosen points."""
+        best = self.best_so_far
+        for position in chosen:
+            with_point = np.maximum(best, self.value[..., position])
+            best = np.where(self.feasible[:, position], with_point, best)
         return best
 
 
@@ -267,5 +305,5 @@ def _directions(m: int) -> Array:
 
 
 def _scalarised(above: Array, scales: Array) -> Array:
-    """(directions, s, n) the scalarised values of points (s, n, m), given less the reference."""
+    """(directions, s, n) least entry of each point ``above`` the reference (s, n, m), over ``scales`` (directions, m)."""
     return np.stack([(above / scale).min(-1) for scale in scales])

@@ -64,7 +64,13 @@ class State:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Candidates in order of choice, what fitted them, and lines worth telling the user."""
+    """What a search proposes.
+
+    Attributes:
+        candidates: The designs to evaluate, in order of choice.
+        surrogates: Metric to the surrogate that they were chosen by; empty where no model chose.
+        notes: Lines worth telling the user.
+    """
 
     candidates: list[Candidate]
     surrogates: Mapping[str, Surrogate] = field(default_factory=dict)
@@ -73,12 +79,17 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Search:
-    """How to search: ``initial`` Sobol designs come first; ``fixed`` genes keep their value.
+    """What to search, and how.
 
-    ``effort``: of the search for candidates; by the number of objectives when None.
-    ``about``: values of a point that the front is wanted near.
-    ``project`` maps rows to the only ones that may be proposed, such as chips for networks that are measured already; it
-    sets the columns ``projected``.
+    Attributes:
+        problem: Space, objectives and constraints.
+        factory: What surrogates are made from.
+        initial: How many Sobol designs come before the first surrogate.
+        fixed: Gene to the value that it keeps.
+        effort: Size of the evolutionary search for candidates; by the number of objectives when None.
+        project: Maps rows (n, d) to rows that may be proposed, as those of networks that are measured already.
+        about: Objective to value, of a point near which the front is wanted; empty for the whole front.
+        projected: Columns that ``project`` may set.
     """
 
     problem: Problem
@@ -91,10 +102,10 @@ class Search:
     projected: Sequence[int] = ()
 
     def pin(self, rows: Rows) -> Rows:
-        """Turn rows into rows that may be proposed: with the fixed genes at their value, canonical.
+        """Turn rows into rows that may be proposed: projected, with fixed genes at their value, and canonical.
 
-        Those that break a constraint between genes are put right with the other genes, where that
-        can be done.
+        Rows that then break a constraint between genes are repaired by changing the other genes, where
+        that can be done.
 
         Args:
             rows: Rows, (n, d); they are not changed.
@@ -106,8 +117,8 @@ class Search:
         rows = space.with_values(self.project(rows), self.fixed)
         if not space.constraints:
             return rows
-        held = [space.column[name] for name in self.fixed]
-        return space.known.repaired(rows, [*held, *self.projected])
+        fixed_columns = [space.column[name] for name in self.fixed]
+        return space.known.repaired(rows, [*fixed_columns, *self.projected])
 
     def keeps(self, rows: Rows) -> NDArray[np.bool_]:
         """Tell which rows may be proposed as they are: ``pin`` would leave them unchanged.

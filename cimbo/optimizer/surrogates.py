@@ -6,7 +6,6 @@ All of them answer in *modelled units*: the logarithm for positive costs, the na
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -15,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import predictors
-from cimbo.errors import BadInput
 from cimbo.optimizer.expression_surrogate import learned_parts
 from cimbo.optimizer.metric_models import (
     AnalyticMetric,
@@ -31,10 +29,11 @@ from cimbo.optimizer.modelled_units import (
     refit_size,
     wanted_goals,
 )
+from cimbo.optimizer.surrogate_factory import SurrogateFactory, checked_kind
 from cimbo.optimizer.views import AnalyticFunction, Features, Inputs, RowsFunction, View, of_rows
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import ranks
-from cimbo.problem.space import Rows, SearchSpace
+from cimbo.problem.space import Rows
 
 __all__ = [
     "AnalyticFunction",
@@ -56,91 +55,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 MAX_TRAINING_ROWS = 500  # rows that a model is fitted to
-
-
-@dataclass(frozen=True)
-class SurrogateFactory:
-    """What surrogates are made from, apart from the observations.
-
-    views: metric -> what it depends on; every gene where it is not named. analytic: metrics that are computed. priors: older
-    predictors, used as mean functions. ``kept`` is a memory of fits that are asked for again with the same data, by metric,
-    whether the kind was chosen, and number of features; in the order in which they were used last.
-    """
-
-    space: SearchSpace
-    kind: str | predictors.SurrogateKind = "auto"
-    views: Mapping[str, View] = field(default_factory=dict)
-    analytic: Mapping[str, AnalyticFunction] = field(default_factory=dict)
-    priors: Mapping[str, predictors.Model] = field(default_factory=dict)
-    kept: dict[tuple[str, str, int], tuple[bytes, predictors.Model]] = field(default_factory=dict)
-
-    def fit(
-        self,
-        table: Array,
-        y: Array,
-        schema: predictors.Schema,
-        kind: str | predictors.SurrogateKind,
-        *,
-        seed: int,
-        noise: Array | None = None,
-    ) -> predictors.Model:
-        """Fit a predictor with the metric's prior as its mean.
-
-        Where the last fit was to the same data, it is looked up instead.
-
-        Args:
-            table: Genes and features of the designs, (n, genes + features).
-            y: Measurements in their natural unit, (n,).
-            schema: What the table and the target are.
-            kind: Kind of predictor; "auto" lets the predictors choose one.
-            seed: Of the fit.
-            noise: Standard deviations of ``y``, (n,); None where measurements were not repeated.
-
-        Returns:
-            The predictor.
-        """
-        columns = [table, y]
-        if noise is not None:
-            columns.append(noise)
-        options = f"{seed} {kind} {schema.log}".encode()
-        digest = hashlib.blake2b(np.column_stack(columns).tobytes() + options).digest()
-        selects = "auto" if kind == "auto" else "fixed"
-        place = (schema.target, selects, len(schema.features))
-        if place not in self.kept or self.kept[place][0] != digest:
-            prior = self.priors.get(schema.target)
-            model = predictors.fit(
-                table,
-                y,
-                schema,
-                kind,
-                seed=seed,
-                mean=prior,
-                noise=noise,
-            )
-            self.kept[place] = (digest, model)
-        self.kept[place] = self.kept.pop(place)  # last what was used last
-        return self.kept[place][1]
-
-
-def checked_kind(kind: str | predictors.SurrogateKind) -> str | predictors.SurrogateKind:
-    """Check the name of a kind of surrogate, so that nothing is evaluated in vain.
-
-    Args:
-        kind: "auto", a name, or a kind itself.
-
-    Returns:
-        ``kind`` as it was given.
-
-    Raises:
-        BadInput: No surrogate has this name.
-    """
-    if kind == "auto":
-        return kind
-    try:
-        predictors.find(kind)
-    except predictors.PredictorError as error:
-        raise BadInput("surrogate", error.wrong, error.remedy) from None
-    return kind
 
 
 def targets(problem: Problem) -> list[str]:
@@ -176,7 +90,7 @@ def fit(
             measured.
 
     Returns:
-        A surrogate by name of the metric; analytic metrics are their own.
+        Metric to surrogate. An analytic metric is computed, not learned.
     """
     learner = _Learner(
         problem=problem,
@@ -204,13 +118,13 @@ def fit(
 
 
 def _measured_of_all(metrics: Sequence[Mapping[str, float]]) -> dict[str, Array]:
-    """(n,) each metric that was measured of every design."""
+    """Metric to its values (n,), for every metric that all n designs have."""
     names = dict.fromkeys(chain.from_iterable(metrics))
-    found: dict[str, Array] = {}
+    columns: dict[str, Array] = {}
     for name in names:
         if all(name in measured for measured in metrics):
-            found[name] = np.array([measured[name] for measured in metrics], float)
-    return found
+            columns[name] = np.array([measured[name] for measured in metrics], float)
+    return columns
 
 
 def is_learned_by_parts(
@@ -218,16 +132,19 @@ def is_learned_by_parts(
     factory: SurrogateFactory,
     metric: str,
 ) -> bool:
-    """Tell whether a metric's parts are learned rather than the metric.
+    """Tell whether surrogates of a metric's parts are fitted instead of one of the metric itself.
+
+    That is so for a derived metric, as energy times latency, unless something is known of it as a whole:
+    a function that computes it, features in its view, or an older predictor. With features a surrogate of
+    the whole is as good.
 
     Args:
         problem: What the study searches.
         factory: What surrogates are made from.
-        metric: A target.
+        metric: A metric that the search needs.
 
     Returns:
-        Whether it is derived, and neither computed nor known by features of its own or an older
-        predictor; with features a surrogate of the whole is as good.
+        True where its parts are learned.
     """
     if metric not in problem.derived.expressions or metric in factory.analytic:
         return False
@@ -237,9 +154,9 @@ def is_learned_by_parts(
 def training_subset(scores: Array) -> NDArray[np.intp]:
     """Choose the rows that a model is fitted to.
 
-    These are all of them up to ``MAX_TRAINING_ROWS``. Beyond, two thirds of so many are the best ones,
-    front by front, and one third is spread evenly over the rest: what an exact process costs grows with
-    the cube of its rows, and a search goes on where its best designs are.
+    Up to ``MAX_TRAINING_ROWS`` these are all of them. Of more rows that many are chosen, since the time
+    of an exact Gaussian process grows with the cube of its rows: two thirds are the best ones, front by
+    front, as a search goes on where its best designs are; one third is spread evenly over the others.
 
     Args:
         scores: Scores of the evaluated designs, to be maximised, (n, m).
@@ -253,17 +170,23 @@ def training_subset(scores: Array) -> NDArray[np.intp]:
     n_best = 2 * MAX_TRAINING_ROWS // 3
     by_front = np.argsort(ranks(scores, n_best), kind="stable")
     best = by_front[:n_best]
-    rest = np.setdiff1d(np.arange(n), best)
-    evenly = np.linspace(0, len(rest) - 1, MAX_TRAINING_ROWS - n_best).astype(int)
-    return np.sort(np.concatenate([best, rest[evenly]]))
+    others = np.setdiff1d(np.arange(n), best)
+    evenly_spaced = np.linspace(0, len(others) - 1, MAX_TRAINING_ROWS - n_best).astype(int)
+    return np.sort(np.concatenate([best, others[evenly_spaced]]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Learner:
-    """What the surrogates of all metrics are learned from.
+    """Fits the surrogates of all metrics to one set of evaluated designs.
 
-    ``measured``: metrics (n,) of every design. ``scores`` (n, m): which of many designs are learned from. ``noise``: standard
-    deviations (n,) of repeated measurements.
+    Attributes:
+        problem: What the study searches.
+        factory: What surrogates are made from, apart from the observations.
+        inputs: The evaluated designs, n rows in the order in which they were measured.
+        measured: Metric to what was measured, (n,) in natural units, of metrics that every design has.
+        scores: (n, m) scores of the designs, to be maximised, by which training rows are chosen.
+        noise: Metric to standard deviations (n,), of metrics whose measurements were repeated.
+        seed: Of the fits.
     """
 
     problem: Problem
@@ -280,7 +203,7 @@ class _Learner:
         return logarithmic(self.measured[metric], wanted_goals(self.problem).get(metric))
 
     def learned(self, metric: str) -> Surrogate:
-        """A metric fitted by itself, or as it is computed; once."""
+        """The surrogate of a metric by itself: computed where it is analytic, else fitted. It is made only once."""
         if metric not in self._known:
             if metric in self.factory.analytic:
                 compute = self.factory.analytic[metric]
@@ -290,36 +213,44 @@ class _Learner:
         return self._known[metric]
 
     def _fitted(self, metric: str) -> FittedSurrogate:
-        """A predictor of a metric.
+        """Fit a predictor of a metric.
 
-        Kind and hyper-parameters are functions of the first so many observations, found anew when there are half, or a tenth,
-        more: a search that was interrupted finds the same ones again. The other observations are conditioned on.
+        Hyper-parameters are fitted to the first observations alone, and anew when a tenth more have come (for the kind: half
+        more). They depend on nothing but the log, so that a search that was interrupted finds the same ones again. The
+        predictor is then extended by the later observations, which is quick.
+
+        Args:
+            metric: The metric.
 
         Returns:
             The predictor of all observations, and whether it may be trusted.
         """
         data = self._data(metric, self._view(metric))
-        n = refit_size(len(data.y), REFIT_GROWTH)
-        if data.noise is not None:  # a later measurement of an early design changes what all say
-            n = len(data.y)
-        rows = training_subset(self.scores[:n])
-        model = self._model(data, rows, n)
+        n_fitted = refit_size(len(data.y), REFIT_GROWTH)
+        # With repeated measurements a new one may change the value of an early design: all are
+        # fitted anew.
+        if data.noise is not None:
+            n_fitted = len(data.y)
+        rows = training_subset(self.scores[:n_fitted])
+        model = self._model(data, rows, n_fitted)
         spread = float(modelled(data.y[rows], log=data.schema.log).std())
-        if n < len(data.y):
-            rows = np.concatenate([rows, np.arange(n, len(data.y))])
+        if n_fitted < len(data.y):
+            rows = np.concatenate([rows, np.arange(n_fitted, len(data.y))])
             model = predictors.extend(model, data.table[rows], data.y[rows], seed=self.seed)
-        # In cross-validation it is no better than the mean, so part of each batch is
-        # chosen without it.
+        # A predictor whose held-out error is no less than the spread is no better than the mean
         is_trusted = spread == 0 or float(model.metadata["error"]) < spread
         return FittedSurrogate(model, data.view, trusted=is_trusted)
 
     def _view(self, metric: str) -> View:
-        """What a metric is learned from: of a view and its plain one the better by held-out error.
+        """Choose the view that a metric is learned from: its own or, if that has less error, its plain one.
 
-        As the kind of a surrogate, it is chosen by the first so many observations and anew when there are half more.
+        Like the kind of a surrogate, it is chosen by the first observations, and anew when half more have come.
+
+        Args:
+            metric: The metric.
 
         Returns:
-            The view.
+            The view with the smaller held-out error.
         """
         view = self.factory.views.get(metric, View())
         if view.plain is None:
@@ -329,17 +260,18 @@ class _Learner:
         return view
 
     def _held_out_error(self, metric: str, view: View) -> float:
-        """The error of the best kind with a view on the first observations, in modelled units."""
+        """The held-out error of the best kind with a view on the first observations, in modelled units."""
         data = self._data(metric, view)
-        first = refit_size(len(data.y), RESELECTION_GROWTH)
-        model = self._fit(data, training_subset(self.scores[:first]), "auto")
+        n_first = refit_size(len(data.y), RESELECTION_GROWTH)
+        model = self._fit(data, training_subset(self.scores[:n_first]), "auto")
         return float(model.metadata["error"])
 
     def _data(self, metric: str, view: View) -> _MetricData:
+        """Gather what a metric is learned from under a view."""
         log = self.is_logarithmic(metric)
         y = in_modelled_units(self.problem, metric, self.measured[metric], log=log)
         if log:
-            y = np.exp(y)
+            y = np.exp(y)  # a predictor takes natural units, and the logarithm itself
         return _MetricData(
             view=view,
             schema=view.schema(self.inputs.space, metric, log=log),
@@ -352,27 +284,30 @@ class _Learner:
         self,
         data: _MetricData,
         rows: NDArray[np.intp],
-        n: int,
+        n_fitted: int,
     ) -> predictors.Model:
-        """A predictor fitted to ``rows``, which are chosen from the first ``n`` observations.
+        """Fit a predictor, of the kind that was best when kinds were last compared.
 
-        With "auto" the kind is the one that was best for the first observations, as many as there were when a kind was last
-        chosen. Where these are the first ``n``, that predictor is the one that is asked for.
+        Args:
+            data: What the metric is learned from.
+            rows: Numbers of the training rows, chosen from the first ``n_fitted`` observations.
+            n_fitted: How many observations count for the hyper-parameters.
 
         Returns:
             The predictor.
         """
         if self.factory.kind != "auto":
             return self._fit(data, rows, self.factory.kind)
-        first = refit_size(len(data.y), RESELECTION_GROWTH)
-        chosen = self._fit(data, training_subset(self.scores[:first]), "auto")
-        if first == n:
-            return chosen
-        return self._fit(data, rows, chosen.kind)
+        n_first = refit_size(len(data.y), RESELECTION_GROWTH)
+        best = self._fit(data, training_subset(self.scores[:n_first]), "auto")
+        if n_first == n_fitted:
+            return best
+        return self._fit(data, rows, best.kind)
 
     def _fit(
         self, data: _MetricData, rows: NDArray[np.intp], kind: str | predictors.SurrogateKind
     ) -> predictors.Model:
+        """Fit a predictor of one kind, or of the best, to some rows of the data."""
         noise = None
         if data.noise is not None:
             noise = data.noise[rows]
@@ -382,7 +317,15 @@ class _Learner:
 
 @dataclass(frozen=True, eq=False)
 class _MetricData:
-    """What one metric is learned from: its ``table`` (n, genes + features), ``y`` (n,) without outliers, and ``noise`` (n,)."""
+    """What one metric is learned from.
+
+    Attributes:
+        view: The genes and features that its surrogate sees.
+        schema: What the table and the target are.
+        table: (n, genes + features) of the evaluated designs.
+        y: (n,) measurements in natural units, with outliers and collapsed designs drawn in.
+        noise: (n,) standard deviations of the measurements; None where they were not repeated.
+    """
 
     view: View
     schema: predictors.Schema

@@ -19,7 +19,8 @@ def one_thread() -> Iterator[None]:
     Yields:
         Nothing, once.
     """
-    import scipy.linalg  # noqa: F401  # only libraries that are loaded can be told
+    # threadpoolctl limits only libraries that are loaded already
+    import scipy.linalg  # noqa: F401
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -1,4 +1,4 @@
-"""What another study teaches this one: mean functions for surrogates, learned on the genes that both have."""
+"""Transfer from another study: predictors fitted to its log, on the genes that both have, as mean functions of surrogates."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cimbo.optimizer.threads import one_thread
 from cimbo.problem.space import Choice, Params, SearchSpace
 from cimbo.storage import Record
 
-MIN_OLD_EVALUATIONS = 10  # evaluations below which nothing is learned from another study
+MIN_OLD_EVALUATIONS = 10  # measurements of a metric that another study must have
 
 
 def fitting(space: SearchSpace, records: Iterable[Record]) -> list[Record]:
-    """Choose the records whose designs a space holds, too.
+    """Choose the records whose designs belong to a space.
 
     Args:
         space: The space.
@@ -40,7 +40,7 @@ def priors(
 ) -> dict[str, predictors.Model]:
     """Fit a predictor for each metric to the evaluations of another study.
 
-    It sees the genes that both spaces have, ordered or unordered in both.
+    It sees the genes that both spaces have, and that are ordered in both or unordered in both.
 
     Args:
         space: The space of the new study.
@@ -54,16 +54,16 @@ def priors(
         or that shares no gene, gets none.
     """
     shared = frozenset(choice.name for choice in old.choices if _has_same_kind(space, choice))
-    found = {}
+    models = {}
     for metric, view in views.items():
-        known = [r for r in records if r.status == "done" and metric in r.metrics]
+        measured = [r for r in records if r.status == "done" and metric in r.metrics]
         genes = shared
         if view.genes is not None:
             genes = shared & view.genes
-        if len(known) >= MIN_OLD_EVALUATIONS and genes:
-            seen = replace(view, genes=genes)
-            found[metric] = _prior(old, known, metric, seen, seed)
-    return found
+        if len(measured) >= MIN_OLD_EVALUATIONS and genes:
+            shared_view = replace(view, genes=genes)
+            models[metric] = _prior(old, measured, metric, shared_view, seed)
+    return models
 
 
 def _prior(
@@ -73,7 +73,7 @@ def _prior(
     view: View,
     seed: int,
 ) -> predictors.Model:
-    """A predictor of a metric, fitted to evaluations that have it."""
+    """Fit a predictor of a metric to evaluations of the space ``old`` that measured it."""
     y = np.array([record.metrics[metric] for record in records])
     log = bool((y > 0).all()) and y.max() > 10 * y.min()
     rows = old.rows([record.params for record in records])
@@ -84,7 +84,7 @@ def _prior(
 
 
 def _has_same_kind(space: SearchSpace, gene: Choice) -> bool:
-    """Whether a space has a gene of this name that is ordered, or unordered, too."""
+    """Whether a space has a gene of the same name, and both are ordered or both unordered."""
     if gene.name not in space.column:
         return False
     return space.choices[space.column[gene.name]].ordered == gene.ordered

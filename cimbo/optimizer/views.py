@@ -16,7 +16,6 @@ from cimbo.problem.space import Choice, Params, Rows, SearchSpace
 from cimbo.problem.units import name_and_unit
 
 Array = NDArray[np.float64]
-#: list of n designs -> (n,) metric in its natural unit, exact and fast
 AnalyticFunction = Callable[[list[Params]], Array]
 """A metric that can be computed: from a list of n designs, dicts of active genes, to its values (n,).
 
@@ -27,7 +26,7 @@ Examples:
     >>> float(latency_ms([{"depth": 2, "rows": 128}])[0])
     1.0
 """
-#: list of n designs -> derived features, each (n,): what is known of a design without measuring it
+#: From a list of n designs to features by name, each (n,): what is known of a design without measuring it, as its MACs.
 Features = Callable[[list[Params]], Mapping[str, Array]]
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -38,11 +37,11 @@ class RowsFunction(Protocol[Answer_co]):
     """A function of designs that also takes them as rows of a space, which spares it a dictionary for each."""
 
     def __call__(self, designs: list[Params]) -> Answer_co:
-        """Answer for n designs."""
+        """Compute the answer for a list of n designs."""
         ...
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> Answer_co:
-        """Answer for designs that are given as rows, as a call with these designs does.
+        """Compute the same answer for designs that are given as rows.
 
         Args:
             space: The space of the rows.
@@ -67,20 +66,25 @@ def of_rows(
         rows: Canonical rows, (n, d).
 
     Returns:
-        What the function answers.
+        What the function returns.
     """
     if isinstance(function, RowsFunction):
-        found: Answer = function.of_rows(space, rows)
-        return found
+        answer: Answer = function.of_rows(space, rows)
+        return answer
     return function(space.designs(rows))
 
 
 @dataclass(frozen=True)
 class View:
-    """What a metric depends on: ``genes`` (all of them when None), and ``features`` derived from a design.
+    """What a metric depends on, which is all that its surrogate sees of a design.
 
-    An accuracy that does not depend on the buffer is learned from fewer measurements by a surrogate that knows it.
-    ``plain`` is a view without some of the features: of the two the one with the smaller held-out error is learned from.
+    A surrogate that knows that the accuracy does not depend on the buffer learns it from fewer measurements.
+
+    Attributes:
+        genes: Names of the genes; all of them when None.
+        features: Computes features from designs; none when None.
+        plain: A view without some of the features. Of this view and the plain one, the one with the smaller held-out error
+            is used; just this one when None.
 
     Examples:
         >>> from cimbo import OptimizerOptions, View
@@ -113,7 +117,7 @@ class View:
         *,
         log: bool,
     ) -> predictors.Schema:
-        """Describe a table (n, genes + features) and its target to the predictors.
+        """Make the predictors' schema of the table that a surrogate of this view is fitted to.
 
         Args:
             space: The space of the designs.
@@ -121,7 +125,7 @@ class View:
             log: Whether the target is modelled as its logarithm.
 
         Returns:
-            The description: genes in the space's order, then the derived features.
+            The schema: genes in the space's order, then the derived features.
         """
         groups = group_names(space.architecture, space.hardware)
         features = []
@@ -134,7 +138,7 @@ class View:
         return predictors.Schema(tuple(features), metric, unit, log)
 
     def _feature_names(self, space: SearchSpace) -> list[str]:
-        """The derived features' names, as the first design of the space has them."""
+        """Names of the derived features, found by computing them for one design of the space."""
         if self.features is None:
             return []
         first = space.canonical_rows(np.zeros((1, len(space.choices)), space.row_type))
@@ -142,13 +146,24 @@ class View:
 
 
 def _feature(gene: Choice, group: str) -> predictors.Feature:
+    """Describe a gene to the predictors; ``group``: the genes that mean the same in other layers."""
     kind = "ordinal" if gene.ordered else "nominal"
     return predictors.Feature(gene.name, kind, gene.values, group)
 
 
 @cache
 def _codes(n: int, ordered: bool) -> Array:
-    """The predictors' encoding of each index of a gene of ``n`` values (n + 1, width), last that of INACTIVE_INDEX."""
+    """(n + 1, width) the predictors' encoding of each index of a gene of ``n`` values; the last row is an inactive gene.
+
+    It is the row that an INACTIVE_INDEX of -1 picks.
+
+    Args:
+        n: How many values the gene has.
+        ordered: Whether they are ordered: rank / n instead of one-hot columns.
+
+    Returns:
+        (n + 1, width) encodings.
+    """
     if ordered:
         active = np.arange(1.0, n + 1.0)[:, None] / n
     else:
@@ -159,7 +174,12 @@ def _codes(n: int, ordered: bool) -> Array:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Canonical rows (n, d) and all that surrogates need of them, computed when asked for and kept."""
+    """Designs as surrogates see them. What a view needs of them is computed once and kept.
+
+    Attributes:
+        space: The space of the designs.
+        rows: (n, d) their canonical rows.
+    """
 
     space: SearchSpace
     rows: Rows
@@ -179,8 +199,8 @@ class Inputs:
         if view.features is None:
             return []
         if view.features not in self._derived:
-            found = of_rows(view.features, self.space, self.rows)
-            self._derived[view.features] = list(found.values())
+            features = of_rows(view.features, self.space, self.rows)
+            self._derived[view.features] = list(features.values())
         return self._derived[view.features]
 
     def table(self, view: View) -> Array:
