@@ -11,7 +11,15 @@ from cimbo.problem.space import Params, Rows, SearchSpace, canonical_key
 
 @dataclass(frozen=True)
 class Candidate:
-    """A design to evaluate. ``predicted``: metric -> (mean, standard deviation) before it was measured, if a model did.
+    """A design to evaluate.
+
+    Attributes:
+        params: Gene to value, of every active gene.
+        architecture: Those of the network.
+        hardware: Those of the chip.
+        key: Identifies the design: equal designs have equal keys.
+        origin: What chose it, such as "sobol" or "proposed".
+        predicted: Metric to mean and standard deviation that a surrogate expects; None where no surrogate chose it.
 
     Examples:
         >>> from cimbo import Choice, Objective, SearchSpace, Study
@@ -62,6 +70,7 @@ def candidate_of_row(space: SearchSpace, row: Rows, **about: Any) -> Candidate:
 
 
 def _candidate(space: SearchSpace, canonical: Params, **about: Any) -> Candidate:
+    """Make the candidate of a design in canonical form."""
     return Candidate(
         canonical,
         space.architecture_of(canonical),

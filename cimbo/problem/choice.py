@@ -46,8 +46,8 @@ class Choice:
         where = f"gene {name}"
         listed = _listed(where, values)
         if not listed or len(set(listed)) < len(listed):
-            told = f"it lists {shown(list(listed))}"
-            raise BadInput(where, "needs at least one value, none twice", told)
+            todo = f"it lists {shown(list(listed))}"
+            raise BadInput(where, "needs at least one value, none twice", todo)
         if not isinstance(listed[0], str):
             listed = tuple(sorted(listed))
         conditions = {}
@@ -134,13 +134,17 @@ class Choice:
 
 
 def _listed(where: str, values: object) -> tuple[Value, ...]:
-    """The values of a gene as Python's own.
+    """Read the values of a gene.
+
+    Args:
+        where: The gene, for messages.
+        values: What a user gave for them.
+
+    Returns:
+        Python's own numbers or strings, in the order given.
 
     Raises:
         BadInput: For what is no list of finite numbers, or of strings.
-
-    Returns:
-        The values, as they were listed.
     """
     entries = _entries(where, values)
     texts = [entry for entry in entries if isinstance(entry, str)]
@@ -152,14 +156,14 @@ def _listed(where: str, values: object) -> tuple[Value, ...]:
     for entry in entries:
         number = _number(entry)
         if number is None:
-            told = f"it lists {shown(entries)}"
-            raise BadInput(where, "values must be all finite numbers or all strings", told)
+            todo = f"it lists {shown(entries)}"
+            raise BadInput(where, "values must be all finite numbers or all strings", todo)
         numbers.append(number)
     return tuple(numbers)
 
 
 def _entries(where: str, values: object) -> list[object]:
-    """The values in a list, those of numpy and its like as Python's own; BadInput for what is no list."""
+    """The entries of a list, numpy's scalars turned into Python's; raises BadInput for what is no list."""
     if isinstance(values, str | bytes | Mapping):
         raise _no_list(where, values, f"write them as [{shown(values)}]")
     if not isinstance(values, Iterable):
@@ -176,12 +180,15 @@ def _no_list(where: str, values: object, todo: str) -> BadInput:
 
 
 def _number(value: object) -> int | float | None:
-    """A finite number, as an integer where it is whole; None for anything else.
+    """Read a finite number, as an integer where it is whole.
 
-    So [1, 2] and [1.0, 2.0] are one gene, whose designs have the same keys.
+    So the values [1, 2] and [1.0, 2.0] make the same gene, whose designs have the same keys.
+
+    Args:
+        value: Anything.
 
     Returns:
-        The number, or None.
+        The number; None where ``value`` is none, or not finite.
     """
     if isinstance(value, str):
         return None
@@ -196,6 +203,7 @@ def _number(value: object) -> int | float | None:
 
 
 def _conditions(where: str, active_if: object) -> Mapping[str, Any]:
+    """``active_if`` as it was given, empty for None; raises BadInput for what is no dict."""
     if active_if is None:
         return {}
     if not isinstance(active_if, Mapping):

@@ -1,12 +1,12 @@
 """How many different designs a space holds, where conditions chain its genes together.
 
 A design is an assignment of one state to each gene: one of its values, or "inactive" exactly when
-one of its gates is shut. Counting such assignments is a sum of products over a graph of
-dependencies, which variable elimination does in time exponential in the graph's treewidth only
-(Dechter 1999, "Bucket elimination"), not in the number of genes: a chain of a thousand switches is
-quick. Values that open and shut the same genes are one state with a weight. Where even that takes
-too large a table, the number is estimated from random designs (Knuth 1975, "Estimating the
-efficiency of backtrack programs").
+one of its gates (the genes that decide whether it exists) is shut. Counting such assignments is a
+sum of products over a graph of dependencies, which variable elimination does in time exponential in
+the graph's treewidth only (Dechter 1999, "Bucket elimination"), not in the number of genes: a chain
+of a thousand switches is quick. Values that open and shut the same genes are one state with a
+weight. Where even that takes too large a table, the number is estimated from random designs (Knuth
+1975, "Estimating the efficiency of backtrack programs").
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ ESTIMATE_SAMPLES = 4096
 
 @dataclass(frozen=True)
 class ConditionalGene:
-    """What counting needs to know of a gene: how many values it has, and which values of its gates let it exist.
+    """What counting needs to know of a gene.
 
-    gates: pairs of a gate's index and a mask (c,) over the gate's c values; the gene is active when
-    all gates are active and at one of those values.
+    Attributes:
+        n_values: How many values it has.
+        gates: The genes that decide whether it exists: index of each, and (c,) which of its c values open it.
+            The gene is active when all its gates are active and at such a value.
     """
 
     n_values: int
@@ -38,7 +40,12 @@ class ConditionalGene:
 
 @dataclass(frozen=True)
 class Table:
-    """A function of the states of a few variables: ``values[i, j, ...]`` for those of ``scope``, ascending."""
+    """A function of the states of a few variables.
+
+    Attributes:
+        scope: The variables, ascending.
+        values: Its value for each combination of states, with an axis for each variable of the scope.
+    """
 
     scope: tuple[int, ...]
     values: NDArray[Any]
@@ -65,7 +72,7 @@ def count_designs(genes: Sequence[ConditionalGene]) -> int | None:
 
 
 def estimate_designs(cardinalities: NDArray[Any], active: NDArray[np.bool_]) -> int:
-    """An unbiased estimate from random designs.
+    """Estimates the number of designs of a space from random ones; the estimate is unbiased.
 
     A design drawn gene by gene has probability 1 / product of the numbers of values of its active
     genes, so the mean of that product is the number of designs.
@@ -84,14 +91,17 @@ def estimate_designs(cardinalities: NDArray[Any], active: NDArray[np.bool_]) -> 
 
 
 class _Network:
-    """The variables (genes and auxiliary "gates so far are open" ones) and the tables over them."""
+    """The variables of a space and the tables over them, whose product is 1 for a design and 0 for anything else.
+
+    Variables are the genes, in order, and auxiliary ones that say "the gates of this gene so far are open". A gene's states are
+    groups of values that open the same genes; its own table holds how many values each group has.
+    """
 
     def __init__(self, genes: Sequence[ConditionalGene]) -> None:
         self._genes = genes
         self._n_states: list[int] = []
         self._tables: list[Table] = []
-        # By gate, then by the gene that it gates: which values of the gate open the gene; and which
-        # of its states.
+        # _gated[gate][gene]: which values of the gate open the gene. _opens[gate][gene]: which states.
         self._gated: list[dict[int, NDArray[np.bool_]]] = [{} for _ in genes]
         self._opens: list[dict[int, NDArray[np.bool_]]] = []
         for index, gene in enumerate(genes):
@@ -104,40 +114,50 @@ class _Network:
                 self._add_condition(index)
 
     def total(self) -> int:
-        """The sum over all states of the product of all tables."""
+        """The sum over all states of the product of all tables, by eliminating variable after variable.
+
+        Returns:
+            The number of designs.
+
+        Raises:
+            TooLarge: When a variable can only be eliminated by way of too large a table.
+        """
         tables = list(self._tables)
         neighbours = self._neighbours()
-        entries = {variable: self._entries(near) for variable, near in neighbours.items()}
-        while entries:
-            # The variable whose elimination needs the smallest table
-            variable = min(entries, key=entries.__getitem__)
-            if entries.pop(variable) > MAX_TABLE_ENTRIES:
+        # How large a table the elimination of each variable would need
+        table_sizes = {variable: self._entries(near) for variable, near in neighbours.items()}
+        while table_sizes:
+            variable = min(table_sizes, key=table_sizes.__getitem__)
+            if table_sizes.pop(variable) > MAX_TABLE_ENTRIES:
                 raise TooLarge
             tables = self._eliminated(variable, tables)
+            # All neighbours of the variable now share a table
             near = neighbours.pop(variable) - {variable}
             for other in near:
                 neighbours[other] |= near
                 neighbours[other].discard(variable)
-                entries[other] = self._entries(neighbours[other])
+                table_sizes[other] = self._entries(neighbours[other])
+        # No variable is left: each table is one number
         return math.prod(int(table.values[()]) for table in tables)
 
     def _eliminated(self, variable: int, tables: Sequence[Table]) -> list[Table]:
-        """Tables without a variable: those that have it become one, summed over its states."""
-        touching = []
+        """Eliminate a variable: the tables that have it in scope become one table, summed over its states."""
+        with_variable = []
         others = []
         for table in tables:
             if variable in table.scope:
-                touching.append(table)
+                with_variable.append(table)
             else:
                 others.append(table)
-        return [*others, self._summed_out(variable, touching)]
+        return [*others, self._summed_out(variable, with_variable)]
 
     def _add_gene(self, index: int) -> None:
-        """A variable whose states are the groups of values that open the same genes, and "inactive" last."""
+        """Add a gene as a variable: its states are groups of values that open the same genes, and "inactive" last."""
         gene = self._genes[index]
         gated = self._gated[index]
+        # (values, gated genes) which genes each value opens; values with equal rows are one state
         patterns = np.zeros((gene.n_values, 1), bool)
-        if gated:  # of a gene that gates none, all values are alike
+        if gated:
             patterns = np.stack(list(gated.values()), axis=1)
         groups, counts = np.unique(patterns, axis=0, return_counts=True)
         weights = [int(count) for count in counts]
@@ -150,18 +170,22 @@ class _Network:
         self._opens.append({other: groups[:, i] for i, other in enumerate(gated)})
 
     def _add_condition(self, index: int) -> None:
-        """The gene is active exactly when its gates are open.
+        """Add tables that allow a gene to be active exactly when all its gates are open.
 
-        Gates are joined pairwise, by auxiliary variables that say whether all so far are open: so tables stay small.
+        Gates are joined one by one, by auxiliary variables that say whether all gates so far are open: a single table over
+        all gates could be huge.
+
+        Args:
+            index: The gene.
         """
         gates = [gate for gate, _ in self._genes[index].gates]
-        so_far = gates[0]
-        is_open = self._opens[so_far][index]
+        so_far = gates[0]  # the variable that says whether all gates so far are open,
+        is_open = self._opens[so_far][index]  # and which of its states say that they are
         for gate in gates[1:]:
-            both = is_open[:, None] & self._opens[gate][index][None, :]
+            both_open = is_open[:, None] & self._opens[gate][index][None, :]
             joined = self._new_variable(2)
-            agree = both[..., None] == np.array([False, True])
-            self._add_table((so_far, gate, joined), agree)
+            agrees = both_open[..., None] == np.array([False, True])
+            self._add_table((so_far, gate, joined), agrees)
             so_far = joined
             is_open = np.array([False, True])
         is_active = np.ones(self._n_states[index], bool)
@@ -169,6 +193,7 @@ class _Network:
         self._add_table((so_far, index), is_open[:, None] == is_active[None, :])
 
     def _new_variable(self, n_states: int) -> int:
+        """Add a variable; gives its number."""
         self._n_states.append(n_states)
         return len(self._n_states) - 1
 
@@ -177,20 +202,21 @@ class _Network:
         scope: tuple[int, ...],
         allowed: NDArray[np.bool_],
     ) -> None:
-        """A table of ones where states are allowed together, else zeros."""
+        """Add a table over variables, with an axis of ``allowed`` for each: 1 where states may come together, else 0."""
         order = sorted(range(len(scope)), key=lambda axis: scope[axis])
         values = allowed.transpose(order).astype(int).astype(object)
         self._tables.append(Table(tuple(sorted(scope)), values))
 
     def _neighbours(self) -> dict[int, set[int]]:
-        """For each variable those that share a table with it, itself included."""
-        found: dict[int, set[int]] = {v: {v} for v in range(len(self._n_states))}
+        """For each variable the variables that share a table with it, itself included."""
+        neighbours: dict[int, set[int]] = {v: {v} for v in range(len(self._n_states))}
         for table in self._tables:
             for variable in table.scope:
-                found[variable].update(table.scope)
-        return found
+                neighbours[variable].update(table.scope)
+        return neighbours
 
     def _entries(self, scope: Iterable[int]) -> int:
+        """How many entries a table over these variables has."""
         return math.prod(self._n_states[variable] for variable in scope)
 
     def _summed_out(self, variable: int, tables: Sequence[Table]) -> Table:
@@ -198,8 +224,9 @@ class _Network:
         scope = sorted(set(chain.from_iterable(table.scope for table in tables)))
         product = np.ones([self._n_states[each] for each in scope], object)
         for table in tables:
+            # Axes of length 1 for the variables that the table does not have
             shape = [self._n_states[each] if each in table.scope else 1 for each in scope]
             product = product * table.values.reshape(shape)
         axis = scope.index(variable)
-        rest = (*scope[:axis], *scope[axis + 1 :])
-        return Table(rest, np.asarray(product.sum(axis=axis), object))
+        other_variables = (*scope[:axis], *scope[axis + 1 :])
+        return Table(other_variables, np.asarray(product.sum(axis=axis), object))

@@ -1,4 +1,4 @@
-"""Metrics that follow from others: those that a study declares as expressions, and those that are shipped.
+"""Metrics that are computed from others: those that a study declares as expressions, and those that are shipped.
 
 A declared metric is computed whatever an evaluation returns under its name; a shipped one only where an evaluation returns
 none. Expressions may name measured metrics, other derived ones, and genes that are numbers.
@@ -57,30 +57,39 @@ class DerivedMetrics:
 
     @cached_property
     def expressions(self) -> dict[str, Expression]:
-        """Every derived metric by name, each after those that it follows from."""
-        found: dict[str, Expression] = {}
+        """Every derived metric by name, each after those in its expression."""
+        ordered: dict[str, Expression] = {}
         for name in (*self.declared, *self.wanted):
-            self._add(name, found, ())
-        return found
+            self._add(name, ordered, ())
+        return ordered
 
     def _add(
         self,
         name: str,
-        found: dict[str, Expression],
-        above: tuple[str, ...],
+        ordered: dict[str, Expression],
+        used_by: tuple[str, ...],
     ) -> None:
-        """Add a derived metric to those found, after its parts; ``above``: the metrics that it is a part of."""
-        if name in above:
-            circle = [*above[above.index(name) :], name]
-            told = f"follows from itself: {' from '.join(circle)}"
-            raise BadInput(f"metrics.{name}", told, "name another metric")
+        """Add a metric and those in its expression to the ordered ones, parts before wholes.
+
+        Args:
+            name: The metric; nothing is added where it is not derived.
+            ordered: Name to expression of the derived metrics so far; it is added to.
+            used_by: The metrics whose expressions led here, the outermost first.
+
+        Raises:
+            BadInput: When the metric is used by itself.
+        """
+        if name in used_by:
+            circle = [*used_by[used_by.index(name) :], name]
+            wrong = f"follows from itself: {' from '.join(circle)}"
+            raise BadInput(f"metrics.{name}", wrong, "name another metric")
         text = self.declared.get(name, SHIPPED_METRICS.get(name))
-        if text is None or name in found:
+        if text is None or name in ordered:
             return
         expression = Expression(text, f"metrics.{name}")
         for part in expression.names:
-            self._add(part, found, (*above, name))
-        found[name] = expression
+            self._add(part, ordered, (*used_by, name))
+        ordered[name] = expression
 
     def __bool__(self) -> bool:
         return bool(self.expressions)
@@ -88,16 +97,17 @@ class DerivedMetrics:
     def completed(
         self, metrics: Mapping[str, Any], params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """``metrics`` of one evaluation with all that follows from them.
+        """Adds the derived metrics to those of one evaluation.
 
         Args:
             metrics: What was measured.
             params: The design's genes, which expressions may name.
 
         Returns:
-            The measured ones first; a derived one that cannot be computed is left out.
+            The measured ones first, then derived ones. A derived metric that cannot be computed is left
+            out; a declared one replaces what the evaluation returned under its name.
         """
-        found = dict(metrics)
+        completed = dict(metrics)
         known = {**(params or {}), **metrics}
         values = {name: finite(value) for name, value in known.items()}
         for name, expression in self.expressions.items():
@@ -106,14 +116,14 @@ class DerivedMetrics:
                 continue
             number = finite(expression(values))
             if number is not None:
-                found[name] = number
+                completed[name] = number
                 values[name] = number
-        return found
+        return completed
 
     def contradicted(
         self, measured: Mapping[str, Any], completed: Mapping[str, Any]
     ) -> tuple[str, ...]:
-        """Name the declared metrics of which an evaluation returns another value.
+        """Name the declared metrics for which an evaluation returns another value than their expression.
 
         Args:
             measured: What an evaluation returned.
@@ -122,29 +132,31 @@ class DerivedMetrics:
         Returns:
             Those whose measured and computed values differ by more than `FORMULA_TOLERANCE`.
         """
-        found = []
+        names = []
         for name in self.declared:
             returned = finite(measured.get(name))
             computed = finite(completed.get(name))
             if returned is None or computed is None:
                 continue
             if not math.isclose(returned, computed, rel_tol=FORMULA_TOLERANCE):
-                found.append(name)
-        return tuple(found)
+                names.append(name)
+        return tuple(names)
 
     def parts(self, name: str) -> tuple[str, ...]:
-        """Names what a metric follows from in the end.
+        """Names the measured metrics and genes that a metric is made of.
+
+        Derived metrics in its expression are replaced by what they are made of.
 
         Args:
             name: A metric, derived or measured, or a gene.
 
         Returns:
-            The measured metrics and genes that ``name`` follows from, each once; ``name`` alone
-            where it is not derived.
+            The measured metrics and genes, each once; ``name`` alone where it is not derived.
         """
         return tuple(dict.fromkeys(self._parts(name)))
 
     def _parts(self, name: str) -> Iterator[str]:
+        """As ``parts``, but perhaps more than once."""
         if name not in self.expressions:
             yield name
             return
@@ -152,7 +164,7 @@ class DerivedMetrics:
             yield from self._parts(part)
 
     def of_parts(self, name: str, values: Mapping[str, Any]) -> Any:
-        """Computes a metric from the values of its `parts`.
+        """Computes a metric from the values of its `parts`, metric by metric where expressions are nested.
 
         Args:
             name: A metric, derived or measured.
@@ -184,12 +196,14 @@ class DerivedMetrics:
 
 
 def _check_text(name: object, text: object) -> None:
+    """Refuse a declared metric whose name or expression is no text."""
     if not isinstance(name, str) or not isinstance(text, str):
         todo = 'give names and texts, such as edp = "energy_uj * latency_ms"'
         raise BadInput(f"metrics.{shown(name)}", f"is {shown(text)}", todo)
 
 
 def _check_number(expression: Expression) -> None:
+    """Refuse an expression that is true or false."""
     if expression.is_condition:
         wrong = "is true or false, not a number"
         raise BadInput(expression.where, wrong, "write an expression that is a number")

@@ -20,12 +20,12 @@ INACTIVE_INDEX = -1
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A gene on which it depends whether another exists.
+    """A gene that decides whether another gene exists.
 
     Attributes:
-        column: Of the gate.
-        is_open: (values + 1,) with which of its values the other gene may exist; the last entry, which INACTIVE_INDEX
-            selects, is False.
+        column: Column of the deciding gene.
+        is_open: (values + 1,) for each of its values whether the other gene may exist; the last entry, which
+            INACTIVE_INDEX selects, is False.
     """
 
     column: int
@@ -48,8 +48,8 @@ class GatedGene:
     """A gene that does not exist in every row.
 
     Attributes:
-        column: Of the gene.
-        gates: All of them must be open.
+        column: Column of the gene.
+        gates: The genes that decide whether it exists; it does where all of them are open.
     """
 
     column: int
@@ -64,10 +64,10 @@ class GatedGene:
         Returns:
             (n,) True where it does.
         """
-        found = np.ones(len(rows), bool)
+        exists = np.ones(len(rows), bool)
         for gate in self.gates:
-            found &= gate.opens(rows)
-        return found
+            exists &= gate.opens(rows)
+        return exists
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,7 @@ class GeneColumns:
 
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], ...]:
-        """For each gene the number that stands for each index.
-
-        The last one, which INACTIVE_INDEX (-1) selects, is NaN.
-        """
+        """For each gene (values + 1,) the number that stands for each index; the last, for INACTIVE_INDEX (-1), is NaN."""
         return tuple(map(_numbers_of, self.choices))
 
     def encode(self, rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -213,6 +210,7 @@ class GeneColumns:
         order: list[int] = []
         pending = [i for i, choice in enumerate(self.choices) if choice.active_if]
         while pending:
+            # Genes all of whose gates are in the order already, or always exist
             ready = [column for column in pending if self._gates_are_none_of(column, pending)]
             if not ready:
                 names = [self.names[column] for column in pending]
@@ -222,6 +220,7 @@ class GeneColumns:
         return order
 
     def _gates_are_none_of(self, column: int, pending: Sequence[int]) -> bool:
+        """Whether no gene that decides about a gene is among the pending columns."""
         gates = self.choices[column].active_if
         return not any(self.column[gate] in pending for gate in gates)
 

@@ -1,13 +1,15 @@
-"""Constraints between genes that are known before anything is evaluated: which rows keep them, and how others are put right.
+"""Constraints between genes, known before anything is evaluated: which rows keep them, and how other rows are repaired.
 
-Genes that share a constraint, and the genes that switch them, form a group. All allowed values of a group are listed once;
-where they are too many, a sample is grown gene by gene, what no completion can save being dropped on the way. So a design is
-found also where one in thousands is allowed, which drawing again and again would not do.
+Genes that share a constraint, and the genes that decide whether these exist, form a group. All
+allowed combinations of a group's values are listed once. Where a group has too many combinations, a
+sample of allowed ones is grown gene by gene, dropping partial ones that no completion can save.
+This finds a design also where one in thousands is allowed, which drawing at random again and again
+would not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -17,56 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
+from cimbo.problem.constraint_groups import Group, completions
 from cimbo.problem.expressions import Expression, unknown_name
 from cimbo.problem.gene_columns import INACTIVE_INDEX, Mask, Rows
 
 if TYPE_CHECKING:
     from cimbo.problem.space import SearchSpace
 
-MOST_LISTED = 200_000  # values of a group that are listed in full
-MOST_GROWN = 4096  # of those that are grown, and of listed ones that a row is compared with
-N_COMPLETIONS = 6  # of a partial assignment: the least, the greatest, and random ones
-
-
-@dataclass(frozen=True)
-class Group:
-    """Genes that are bound to one another.
-
-    Attributes:
-        columns: Positions of the genes among the columns of the space, ascending.
-        expressions: The constraints among them.
-    """
-
-    columns: tuple[int, ...]
-    expressions: tuple[Expression, ...]
-
-    def shares_genes_with(self, other: Group) -> bool:
-        """Tells whether a gene is in both groups.
-
-        Args:
-            other: Another group.
-
-        Returns:
-            True where one is.
-        """
-        return not set(self.columns).isdisjoint(other.columns)
-
-    def joined_with(self, other: Group) -> Group:
-        """Joins two groups.
-
-        Args:
-            other: Another group.
-
-        Returns:
-            The genes of both, ascending, and the constraints of both, this group's first.
-        """
-        columns = sorted({*self.columns, *other.columns})
-        return Group(tuple(columns), self.expressions + other.expressions)
+MOST_LISTED = 200_000  # a group of at most so many combinations, allowed or not, is listed in full
+MOST_GROWN = 4096  # combinations that a grown sample keeps, and that a row is compared with
 
 
 @dataclass(frozen=True, eq=False)
 class KnownConstraints:
     """The known constraints of a space.
+
+    Attributes:
+        space: The space.
+        texts: The constraints as expressions, such as "rows * cols <= 65536".
 
     Raises:
         BadInput: For what is no condition, and for a name that is no gene.
@@ -85,8 +55,8 @@ class KnownConstraints:
     def _check_allows(self, number: int) -> None:
         """Refuse a group of constraints that no design keeps."""
         if not len(self.table(number)):
-            told = " and ".join(repr(each.text) for each in self.groups[number].expressions)
-            raise BadInput("constraints", f"no design keeps {told}", "widen the genes' values")
+            texts = " and ".join(repr(each.text) for each in self.groups[number].expressions)
+            raise BadInput("constraints", f"no design keeps {texts}", "widen the genes' values")
 
     def _check(self, expression: Expression) -> None:
         """Refuse what is no condition, or names what is no gene."""
@@ -130,48 +100,47 @@ class KnownConstraints:
 
     @cached_property
     def _values(self) -> list[NDArray[Any]]:
-        """For each gene its values by index; inactive, which selects the last, is any value."""
-        found = []
+        """For each gene (values + 1,) its values by index; the last entry, for an inactive gene, is never looked at."""
+        values_of_genes = []
         for choice in self.space.choices:
             of_inactive = choice.values[-1]
-            kind = float if choice.ordered else str
-            found.append(np.array([*choice.values, of_inactive], kind))
-        return found
+            value_type = float if choice.ordered else str
+            values_of_genes.append(np.array([*choice.values, of_inactive], value_type))
+        return values_of_genes
 
     # ---- groups -------------------------------------------------------------------------------------
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """Genes that are bound to one another, directly or through others."""
-        found: list[Group] = []
+        """The groups of genes that are bound to one another, directly or through others; no gene is in two."""
+        groups: list[Group] = []
         for expression in self.expressions:
-            joined = Group(tuple(sorted(self._scope(expression))), (expression,))
-            apart = []
-            for group in found:
-                if group.shares_genes_with(joined):
-                    joined = group.joined_with(joined)
+            merged = Group(tuple(sorted(self._scope(expression))), (expression,))
+            separate = []
+            for group in groups:
+                if group.shares_genes_with(merged):
+                    merged = group.joined_with(merged)
                 else:
-                    apart.append(group)
-            found = [*apart, joined]
-        return tuple(found)
+                    separate.append(group)
+            groups = [*separate, merged]
+        return tuple(groups)
 
     def _scope(self, expression: Expression) -> set[int]:
-        """The columns of an expression's genes, and of all that switch them."""
-        waiting = [self.space.column[name] for name in expression.names]
-        found: set[int] = set()
-        while waiting:
-            column = waiting.pop()
-            if column not in found:
-                found.add(column)
+        """The columns of an expression's genes, and of all genes that decide whether these exist."""
+        to_visit = [self.space.column[name] for name in expression.names]
+        scope: set[int] = set()
+        while to_visit:
+            column = to_visit.pop()
+            if column not in scope:
+                scope.add(column)
                 gates = self.space.choices[column].active_if
-                waiting += [self.space.column[gate] for gate in gates]
-        return found
+                to_visit += [self.space.column[gate] for gate in gates]
+        return scope
 
     def table(self, number: int) -> Rows:
-        """Finds the values that the genes of a group may take together.
+        """Finds the combinations of values that the genes of a group may take.
 
-        They are all there are where the group's combinations can be listed, otherwise a part of
-        them.
+        They are all of them where the group's combinations can be listed, otherwise a sample.
 
         Args:
             number: Position of the group in `groups`.
@@ -182,13 +151,14 @@ class KnownConstraints:
         if number not in self._tables:
             group = self.groups[number]
             rows = self._grown(group, look_ahead=not self._is_listed(group))
-            if not len(rows):  # an equality is met by no completion that was tried
+            # Looking ahead tries few completions, and an equality may be met by none of them
+            if not len(rows):
                 rows = self._grown(group, look_ahead=False)
             self._tables[number] = np.unique(rows[:, list(group.columns)], axis=0)
         return self._tables[number]
 
     def _is_listed(self, group: Group) -> bool:
-        """Whether all values of a group can be gone through."""
+        """Whether a group has so few combinations of values that all can be listed."""
         return self._combinations(group) <= MOST_LISTED
 
     def _combinations(self, group: Group) -> float:
@@ -197,7 +167,17 @@ class KnownConstraints:
         return float(np.prod(np.array(sizes, float)))
 
     def _grown(self, group: Group, *, look_ahead: bool) -> Rows:
-        """Rows with allowed values of a group, grown gene by gene; ``look_ahead``: without those nothing can save."""
+        """Grow rows with allowed combinations of a group, gene by gene.
+
+        Args:
+            group: The group.
+            look_ahead: Whether partial combinations are dropped when no completion that is tried keeps
+                the constraints.
+
+        Returns:
+            (m, d) canonical rows that keep the group's constraints; genes outside of it have their first
+            values. They are all there are where the group is small enough to be listed.
+        """
         rng = np.random.default_rng(0)
         columns = self._order(group)
         is_listed = self._is_listed(group)
@@ -207,21 +187,21 @@ class KnownConstraints:
             missing = columns[i + 1 :]
             if look_ahead:
                 rows = rows[self._can_be_completed(group, rows, missing, rng)]
-            rows = rows[self._complete_ones_kept(group, rows, missing)]
+            rows = rows[self._keeps_decided(group, rows, missing)]
             if not is_listed and len(rows) > MOST_GROWN:
                 rows = rows[rng.choice(len(rows), MOST_GROWN, replace=False)]
         rows = self.space.canonical_rows(rows)
         return rows[self._all_kept(group.expressions, rows)]
 
     def _with_every_value(self, rows: Rows, column: int) -> Rows:
-        """Each row once with every value of a gene."""
-        size = len(self.space.choices[column].values)
-        grown = np.repeat(rows, size, axis=0)
-        grown[:, column] = np.tile(np.arange(size), len(rows))
-        return grown
+        """(n * values, d) each row (n, d) once with every value of a gene."""
+        n_values = len(self.space.choices[column].values)
+        repeated = np.repeat(rows, n_values, axis=0)
+        repeated[:, column] = np.tile(np.arange(n_values), len(rows))
+        return repeated
 
     def _order(self, group: Group) -> list[int]:
-        """The columns of a group, those of the smallest constraints first."""
+        """The columns of a group, those of the constraints with fewest genes first: they are decided soonest."""
         scopes = [sorted(self._scope(expression)) for expression in group.expressions]
         scopes.sort(key=len)
         return list(dict.fromkeys(chain.from_iterable(scopes)))
@@ -233,7 +213,7 @@ class KnownConstraints:
         missing: Sequence[int],
         rng: np.random.Generator,
     ) -> Mask:
-        """Whether each constraint of a group can still be kept when the missing genes get values.
+        """Tell whether each constraint of a group can still be kept when the missing genes get values.
 
         Some completions are tried: all missing genes at their least values, all at their greatest, and random ones. The first
         two decide a constraint that only grows, or only falls, with all of them.
@@ -241,52 +221,53 @@ class KnownConstraints:
         Args:
             group: Its constraints.
             rows: (n, d) rows in which some of its genes have no value yet.
-            missing: Columns of these.
-            rng: Draws the completions at random.
+            missing: Columns of the genes without a value.
+            rng: Draws random completions.
 
         Returns:
-            (n,) True where every constraint holds in some completion, not all of them in the same one.
+            (n,) True where every constraint holds in some completion, though not all in the same one.
         """
         if not len(rows):
             return np.zeros(0, bool)
-        found = np.ones(len(rows), bool)
-        completions = list(_completions(self.space, rows, missing, rng))
+        can_be_kept = np.ones(len(rows), bool)
+        filled_in = list(completions(self.space, rows, missing, rng))
         for expression in group.expressions:
-            holds = [self._keeps(expression, completed) for completed in completions]
-            found &= np.logical_or.reduce(holds)
-        return found
+            holds = [self._keeps(expression, completed) for completed in filled_in]
+            can_be_kept &= np.logical_or.reduce(holds)
+        return can_be_kept
 
-    def _complete_ones_kept(
+    def _keeps_decided(
         self,
         group: Group,
         rows: Rows,
         missing: Sequence[int],
     ) -> Mask:
-        """(n,) whether the constraints hold whose genes all have a value."""
-        complete = []
+        """(n,) whether rows keep all constraints of which no gene is missing."""
+        decided = []
         for expression in group.expressions:
             if self._scope(expression).isdisjoint(missing):
-                complete.append(expression)
-        return self._all_kept(complete, self.space.canonical_rows(rows))
+                decided.append(expression)
+        return self._all_kept(decided, self.space.canonical_rows(rows))
 
     def _all_kept(self, expressions: Iterable[Expression], rows: Rows) -> Mask:
-        """(n,) whether canonical rows keep all of some constraints."""
-        found = np.ones(len(rows), bool)
+        """(n,) whether canonical rows keep all of these constraints."""
+        kept = np.ones(len(rows), bool)
         for expression in expressions:
-            found &= self._keeps(expression, rows)
-        return found
+            kept &= self._keeps(expression, rows)
+        return kept
 
-    # ---- putting right ------------------------------------------------------------------------------
+    # ---- repair -------------------------------------------------------------------------------------
 
     def repaired(self, rows: Rows, held: Sequence[int] = ()) -> Rows:
-        """Puts right the rows that break a constraint: its group's genes take the nearest allowed values.
+        """Repairs rows that break a constraint: its group's genes take the nearest allowed combination.
 
         Args:
             rows: (n, d) canonical rows.
-            held: Columns that may not be changed. A row that cannot be put right without them stays as it is.
+            held: Columns that may not be changed.
 
         Returns:
-            (n, d) canonical rows.
+            (n, d) canonical rows. A row that cannot be repaired without changing held columns stays as
+            it is.
         """
         rows = np.array(rows)
         for number, group in enumerate(self.groups):
@@ -298,7 +279,16 @@ class KnownConstraints:
         return self.space.canonical_rows(rows)
 
     def _nearest(self, number: int, row: Rows, held: Sequence[int]) -> Rows | None:
-        """The allowed values of a group that are nearest to those of a row (k,); None where ``held`` ones allow none."""
+        """Find the allowed combination of a group that is nearest to a row's.
+
+        Args:
+            number: Position of the group in `groups`.
+            row: (k,) the indices of the values that a row has for the k genes of the group.
+            held: Columns whose values must stay.
+
+        Returns:
+            (k,) indices of values; None where no allowed combination has the held values.
+        """
         columns = self.groups[number].columns
         table = self.table(number)
         for i, column in enumerate(columns):
@@ -307,7 +297,7 @@ class KnownConstraints:
         if not len(table):
             return None
         if len(table) > MOST_GROWN:
-            # Always the same ones for a row, so that equal rows are put right alike.
+            # Drawn by the row itself, so that equal rows are repaired alike
             rng = np.random.default_rng([int(value) + 1 for value in row])
             table = table[rng.choice(len(table), MOST_GROWN, replace=False)]
         distance = np.zeros(len(table))
@@ -322,7 +312,17 @@ class KnownConstraints:
         indices: Rows,
         index: int,
     ) -> NDArray[np.float64]:
-        """(m,) how far values of a gene are from another one: 1 from end to end; 0 where inactive."""
+        """(m,) distances between values of a gene, given as indices (m,), and another value.
+
+        Args:
+            column: Column of the gene.
+            indices: (m,) indices of values, perhaps INACTIVE_INDEX.
+            index: That of the other value.
+
+        Returns:
+            (m,) of an ordered gene the steps between them, where 1 is from the first value to the last; of
+            another gene 0 for equal values, else 1. 0 where the gene is inactive.
+        """
         choice = self.space.choices[column]
         if choice.ordered:
             steps = np.abs(indices - index) / max(len(choice.values) - 1, 1)
@@ -332,30 +332,10 @@ class KnownConstraints:
 
     @property
     def share(self) -> float:
-        """The share of allowed values among all those of the groups; of grown ones taken as 1."""
-        found = 1.0
+        """The share of allowed combinations among all: the product over groups; one that is not listed counts as 1."""
+        share = 1.0
         for number, group in enumerate(self.groups):
             if self._is_listed(group):
                 allowed = len(self.table(number))
-                found *= min(1.0, allowed / self._combinations(group))
-        return found
-
-
-def _completions(
-    space: SearchSpace,
-    rows: Rows,
-    missing: Sequence[int],
-    rng: np.random.Generator,
-) -> Iterator[Rows]:
-    """Canonical ``rows`` with the missing genes at the least values, the greatest, and random ones."""
-    if not missing:
-        yield space.canonical_rows(rows)
-        return
-    greatest = np.array([len(space.choices[column].values) - 1 for column in missing])
-    fillings = [np.zeros_like(greatest), greatest]
-    for _ in range(N_COMPLETIONS - len(fillings)):
-        fillings.append(rng.integers(0, greatest + 1))
-    for filling in fillings:
-        completed = rows.copy()
-        completed[:, list(missing)] = filling
-        yield space.canonical_rows(completed)
+                share *= min(1.0, allowed / self._combinations(group))
+        return share

@@ -23,7 +23,12 @@ LISTABLE_SIZE = 100_000  # designs of a smaller space can all be listed
 
 @dataclass(frozen=True)
 class SpaceSize:
-    """How many designs a space has, and whether they were counted rather than estimated."""
+    """How many designs a space has.
+
+    Attributes:
+        designs: Their number.
+        is_exact: Whether it was counted rather than estimated.
+    """
 
     designs: int
     is_exact: bool
@@ -52,12 +57,13 @@ def measure_size(space: SearchSpace) -> SpaceSize:
 
 
 def _conditional_genes(space: GeneColumns) -> list[ConditionalGene]:
-    """What counting needs to know of the genes, in the order of columns."""
-    gates = {gene.column: gene.gates for gene in space.gated_genes}
+    """The genes as `count_designs` takes them, in the order of columns."""
+    gates_of = {gene.column: gene.gates for gene in space.gated_genes}
     genes = []
     for column, choice in enumerate(space.choices):
-        opening = tuple((gate.column, gate.is_open[:-1]) for gate in gates.get(column, ()))
-        genes.append(ConditionalGene(len(choice.values), opening))
+        # The last entry of is_open stands for an inactive gate, which counting treats by itself
+        gates = tuple((gate.column, gate.is_open[:-1]) for gate in gates_of.get(column, ()))
+        genes.append(ConditionalGene(len(choice.values), gates))
     return genes
 
 
@@ -73,14 +79,15 @@ def listed_rows(space: SearchSpace, most: int) -> Rows:
         inactive genes count as 0.
     """
     conditional = {gene.column: gene for gene in space.gated_genes}
-    always = [column for column in range(len(space.choices)) if column not in conditional]
+    unconditional = [column for column in range(len(space.choices)) if column not in conditional]
+    # One row, which is multiplied gene by gene
     rows = np.zeros((1, len(space.choices)), space.row_type)
-    for column in always:
+    for column in unconditional:
         rows = _with_every_value(space, rows, column, np.ones(len(rows), bool))
     for column, gene in conditional.items():
         rows = _with_every_value(space, rows, column, gene.exists(rows))
     rows = rows[space.allowed_rows(rows)]
-    order = np.lexsort(np.maximum(rows, 0).T[::-1])
+    order = np.lexsort(np.maximum(rows, 0).T[::-1])  # lexsort takes the first column last
     return rows[order[:most]]
 
 
@@ -90,10 +97,11 @@ def _with_every_value(
     column: int,
     exists: Mask,
 ) -> Rows:
-    """Each row once with every value of a gene, or once where the gene does not exist."""
+    """Repeat rows (n, d) with every value of a gene, or once where the gene does not exist."""
     copies = np.where(exists, space.cardinalities[column], 1)
+    # The copies of a row get 0, 1, 2, ...: their position less that of the row's first copy
     first_copy = np.cumsum(copies) - copies
-    rows = np.repeat(rows, copies, axis=0)
-    rows[:, column] = np.arange(len(rows)) - np.repeat(first_copy, copies)
-    rows[np.repeat(~exists, copies), column] = INACTIVE_INDEX
-    return rows
+    repeated = np.repeat(rows, copies, axis=0)
+    repeated[:, column] = np.arange(len(repeated)) - np.repeat(first_copy, copies)
+    repeated[np.repeat(~exists, copies), column] = INACTIVE_INDEX
+    return repeated

@@ -2,13 +2,13 @@
 
 Every objective is maximised; call them x, y and z. The cut is made in three steps:
 
-1. Points are sorted by z, the highest first. From the z of one point down to that of the next there is a *slab*, into which
-   the same points reach: those that were sorted before it. The first slab lies above all points, the last one ends at the
-   reference.
+1. Points are sorted by z, the highest first. Between the z of one point and that of the next lies a *slab*. The points at and
+   above its top reach into it: slab i is dominated, in x and y, by the first i points. Slab 0 lies above all points, the last
+   one ends at the reference.
 2. In x and y, the points that reach into a slab make a staircase that falls to the right. What they do not dominate of the
-   slab lies above the staircase, and is cut into one *strip* a step: it reaches from the x of the step's point to that of the
-   next step on the right, and from the height of the staircase between them, its bottom, upwards without end.
-3. Most strips are in the next slab as they are in this one. A box is such a run of a strip through slabs.
+   slab lies above the staircase, and is cut into one *strip* a step: from the x of the step's point to that of the next step
+   on the right, and from the height of the staircase between them, its bottom, upwards without end.
+3. Most strips are the same in the next slab. A box is a run of equal strips through neighbouring slabs.
 
 Arrays of strips are (samples, strips, slabs). A strip has the position that its point has by x, the largest first, so that a
 run is a stretch along the last axis.
@@ -27,24 +27,23 @@ Mask = NDArray[np.bool_]
 
 
 def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
-    """Cuts all that a front of three objectives does not dominate into disjoint boxes.
-
-    Only what lies above the reference counts.
+    """Cuts the space above a reference that a front of three objectives does not dominate into boxes.
 
     Args:
         front: (s, k, 3) s samples of the front's k points, every objective to be maximised.
         reference: (3,) reference point.
 
     Returns:
-        Lower and upper corners, each (s, c, 3); an upper corner may be infinite. c is the greatest
-        number of boxes that any sample has; a sample with fewer ends with empty boxes.
+        Lower and upper corners of disjoint boxes, each (s, c, 3); an upper corner may be infinite. c is
+        the greatest number of boxes that any sample has; a sample with fewer ends with empty boxes.
     """
     front = np.maximum(front, reference)
     by_height = np.argsort(-front[..., 2:], axis=1)
     front = np.take_along_axis(front, by_height, 1)
     strips = _Strips.of(front, reference)
     starts, ends = strips.runs()
-    # Of each slab, the same for all strips: (s, 1, slab)
+    # Top and bottom in z of each slab, the same for all strips: (s, 1, slab). A box reaches from the
+    # floor of the slab where its run ends up to the ceiling of the slab where it starts.
     ceiling = _padded(front[..., 2], first=np.inf)[:, None]
     floor = _padded(front[..., 2], last=reference[2])[:, None]
     lower = _corners(ends, strips.left, strips.bottom, floor)
@@ -54,10 +53,15 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class _Strips:
-    """The strips of each slab: from ``left`` to ``right`` in x, and above ``bottom`` in y, arrays (s, strip, slab).
+    """The strips of each slab; all fields are (samples, strips, slabs).
 
-    Only those that are ``there`` are steps of the slab's staircase. The last strip begins at the reference and is always
-    there.
+    There is one strip for each point, by falling x, and a last one that begins at the reference.
+
+    Attributes:
+        left: x at which the strip begins.
+        right: x at which it ends.
+        bottom: y above which it lies.
+        there: Whether the strip is a step of the slab's staircase; else its other fields mean nothing. The last one always is.
     """
 
     left: Array
@@ -72,19 +76,21 @@ class _Strips:
         x = np.take_along_axis(front[..., 0], by_x, 1)[:, :, None]
         y = np.take_along_axis(front[..., 1], by_x, 1)[:, :, None]
         slabs = np.arange(front.shape[1] + 1)
-        reaches_in = by_x[:, :, None] < slabs  # (s, k, slab); no point reaches into slab 0
+        # by_x holds positions by z, and the first i points reach into slab i: (s, k, slab)
+        reaches_in = by_x[:, :, None] < slabs
         bottom = _bottoms(y, reaches_in, reference[1])
         steps = reaches_in & (y > bottom[:, :-1])
-        nearest_step = np.minimum.accumulate(np.where(steps, x, np.inf), axis=1)
+        # The x of the next step on the right is the least x among the steps before a strip
+        next_step_x = np.minimum.accumulate(np.where(steps, x, np.inf), axis=1)
         return cls(
             left=_padded(np.broadcast_to(x, steps.shape), last=reference[0]),
-            right=_padded(nearest_step, first=np.inf),
+            right=_padded(next_step_x, first=np.inf),
             bottom=bottom,
             there=_padded(steps, last=True),
         )
 
     def runs(self) -> tuple[Mask, Mask]:
-        """(s, strip, slab) where each run of a strip through slabs starts, and where it ends."""
+        """(s, strip, slab) each: whether a run of equal strips starts in a slab, and whether one ends there."""
         goes_on = self._goes_on()
         starts = self.there.copy()
         starts[..., 1:] &= ~goes_on
@@ -101,13 +107,18 @@ class _Strips:
 
 
 def _bottoms(y: Array, reaches_in: Mask, reference_y: float) -> Array:
-    """(s, strip, slab) the height of the staircase right of each strip's left end.
+    """Compute the height of the staircase right of each strip's left end.
 
-    That is the largest y of the points further right that reach into the slab; the first strip has none, and lies on the
-    reference.
+    That is the largest y of the points further right that reach into the slab; the first strip has
+    none, and lies on the reference.
+
+    Args:
+        y: (s, k, 1) of the points, by falling x.
+        reaches_in: (s, k, slab) whether a point reaches into a slab.
+        reference_y: y of the reference.
 
     Returns:
-        (s, strip, slab) heights in y.
+        (s, k + 1, slab) heights in y.
     """
     of_points = np.where(reaches_in, y, reference_y)
     highest = np.maximum.accumulate(of_points, axis=1)
@@ -121,9 +132,19 @@ def _corners(
     y: Any,
     z: Any,
 ) -> Array:
-    """(s, c, 3) the coordinates of the chosen strips of each sample, which may have fewer than c: zeros fill up."""
-    count = chosen.sum((1, 2))
-    is_filled = np.arange(count.max()) < count[:, None]
+    """Gather the coordinates of chosen strips, sample by sample.
+
+    Args:
+        chosen: (s, strip, slab) which strips give a corner.
+        x: Their x, of a shape that broadcasts to that of ``chosen``; so have y and z.
+        y: Their y.
+        z: Their z.
+
+    Returns:
+        (s, c, 3) corners; c is the greatest number of any sample, and zeros fill up the others.
+    """
+    n_chosen = chosen.sum((1, 2))
+    is_filled = np.arange(n_chosen.max()) < n_chosen[:, None]
     corners = np.zeros((*is_filled.shape, 3))
     for axis, coordinate in enumerate((x, y, z)):
         of_strips = np.broadcast_to(coordinate, chosen.shape)
@@ -137,11 +158,11 @@ def _padded(
     first: float | None = None,
     last: float | None = None,
 ) -> Any:
-    """(s, k + 1, ...) with one more before or after ``values`` (s, k, ...)."""
-    more: Any = last
-    ends = (0, 1)
+    """(s, k + 1, ...) ``values`` (s, k, ...) with ``first`` put before them, or ``last`` after them."""
+    constant: Any = last
+    before_and_after = (0, 1)
     if first is not None:
-        more = first
-        ends = (1, 0)
+        constant = first
+        before_and_after = (1, 0)
     other_axes = ((0, 0),) * (values.ndim - 2)
-    return np.pad(values, ((0, 0), ends, *other_axes), constant_values=more)
+    return np.pad(values, ((0, 0), before_and_after, *other_axes), constant_values=constant)

@@ -1,4 +1,4 @@
-"""Non-domination, sorting into fronts, exact hypervolume and what is left of it.
+"""Non-domination, sorting into fronts, crowding and exact hypervolume.
 
 Every objective is maximised here.
 """
@@ -34,12 +34,12 @@ def dominated_by(points: Array, others: Array) -> Mask:
     Returns:
         (n, k) True where point i is dominated by other j.
     """
-    at_least = np.ones((len(points), len(others)), bool)
-    better = np.zeros_like(at_least)
-    for column, other in zip(points.T, others.T, strict=True):
-        at_least &= column[:, None] <= other
-        better |= column[:, None] < other
-    return at_least & better
+    nowhere_better = np.ones((len(points), len(others)), bool)
+    somewhere_worse = np.zeros_like(nowhere_better)
+    for of_points, of_others in zip(points.T, others.T, strict=True):  # objective by objective
+        nowhere_better &= of_points[:, None] <= of_others
+        somewhere_worse |= of_points[:, None] < of_others
+    return nowhere_better & somewhere_worse
 
 
 def non_dominated(points: Array) -> Mask:
@@ -49,7 +49,7 @@ def non_dominated(points: Array) -> Mask:
         points: (n, m) points, every objective to be maximised.
 
     Returns:
-        (n,) True for those that stay; of equal points all do.
+        (n,) True for these; equal points do not dominate one another.
     """
     if len(points) > MAX_PAIRWISE_POINTS:
         return _sorted_non_dominated(points)
@@ -58,7 +58,7 @@ def non_dominated(points: Array) -> Mask:
 
 
 def _sorted_non_dominated(points: Array) -> Mask:
-    """(n,) the same by sorting, for many points."""
+    """(n,) as `non_dominated`, by sorting: quicker for many points."""
     import moocore  # only here: it need not be loaded where fronts are small
 
     if points.shape[1] == 1:
@@ -67,15 +67,14 @@ def _sorted_non_dominated(points: Array) -> Mask:
 
 
 def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
-    """Sorts points into fronts.
+    """Sorts points into fronts: the non-dominated, those non-dominated without them, and so on.
 
     Args:
         points: (n, m) points, every objective to be maximised.
-        enough: Stop after the front with which so many points have a rank; None: rank all.
+        enough: Stop after the front with which at least so many points have a rank; None: rank all.
 
     Returns:
-        (n,) front of each point: 0 for the non-dominated, 1 for those non-dominated without them,
-        and so on. Points that were not ranked have n.
+        (n,) front of each point, 0 for the non-dominated; n for points that were not ranked.
     """
     n = len(points)
     wanted = n
@@ -83,18 +82,18 @@ def ranks(points: Array, enough: int | None = None) -> NDArray[np.intp]:
         wanted = min(enough, n)
     rank = np.full(n, n, np.intp)
     is_best = _front_finder(points)
-    left = np.arange(n)
-    level = 0
-    while n - len(left) < wanted:
-        best = is_best(left)
-        rank[left[best]] = level
-        left = left[~best]
-        level += 1
+    unranked = np.arange(n)
+    front = 0
+    while n - len(unranked) < wanted:
+        best = is_best(unranked)
+        rank[unranked[best]] = front
+        unranked = unranked[~best]
+        front += 1
     return rank
 
 
 def _front_finder(points: Array) -> Callable[[NDArray[np.intp]], Mask]:
-    """Tells which of a subset of ``points``, given by index, no other of the subset dominates."""
+    """A function that takes indices of a subset of ``points`` and marks those that no other of the subset dominates."""
     if len(points) > MAX_PAIRWISE_POINTS:
         return lambda subset: non_dominated(points[subset])
     pairs = dominated_by(points, points)  # once for all fronts
@@ -151,7 +150,7 @@ def hypervolume(points: Array, reference: Array) -> float:
 
 
 def _is_sliced(front: Array) -> bool:
-    """Whether the hypervolume of a front is summed slice by slice."""
+    """Whether our own sum over slices computes the hypervolume of a front, and not moocore."""
     objectives = int(front.shape[1])
     if objectives == 3:
         return len(front) <= MAX_SLICED_POINTS
@@ -159,10 +158,10 @@ def _is_sliced(front: Array) -> bool:
 
 
 class GrowingFront:
-    """The non-dominated of points that arrive one after another, and their hypervolume above ``reference`` (m,).
+    """The front of points that arrive one after another, and its hypervolume above a reference (m,).
 
-    The hypervolume is counted anew only when the front has changed, so it is the same to the digit
-    as `hypervolume` of all.
+    The hypervolume is computed anew only when the front has changed, and equals `hypervolume` of all
+    points to the digit.
     """
 
     def __init__(self, reference: Array) -> None:
@@ -179,35 +178,37 @@ class GrowingFront:
         Returns:
             The hypervolume of all points so far.
         """
-        fresh = points[~self._dominated(points)]
-        if len(fresh):
-            joined = np.concatenate([self._front, fresh])
+        new_points = points[~self._dominated(points)]
+        if len(new_points):
+            joined = np.concatenate([self._front, new_points])
             self._front = np.unique(joined[non_dominated(joined)], axis=0)
             self.hypervolume = hypervolume(self._front, self._reference)
         return self.hypervolume
 
     def _dominated(self, points: Array) -> Mask:
-        """(n,) mask of the points that the front dominates or holds already."""
+        """(n,) whether the front dominates each point or holds it already."""
+        # So many pairs are not compared: ``add`` sorts the points together with the front instead
         if len(points) * len(self._front) > MAX_PAIRWISE_POINTS**2:
-            return np.zeros(len(points), bool)  # they are sorted together with the front instead
+            return np.zeros(len(points), bool)
         is_known = (points[:, None] == self._front[None]).all(2).any(1)
         is_dominated = dominated_by(points, self._front).any(1)
         return np.asarray(is_dominated | is_known)
 
 
 def _volume(points: Array) -> float:
-    """Volume of 1 to 3 objectives dominated above the origin, by slices along the last of them."""
+    """The volume that points (n, 1 to 3), all above the origin, dominate above it: a sum over slices in the last objective."""
     if points.shape[1] == 1:
         return float(points.max())
     descending = points[np.argsort(-points[:, -1], kind="stable")]
     # A slice reaches from one point's last objective down to the next one's, the last one to 0.
     tops = descending[:, -1]
     heights = tops - np.append(tops[1:], 0.0)
+    # A slice is dominated by the points at and above its top: a width, or an area of two objectives
     if points.shape[1] == 2:
         widths = np.maximum.accumulate(descending[:, 0])
         return float((widths * heights).sum())
     volume = 0.0
     for i in np.flatnonzero(heights):
-        above_slice = descending[: i + 1, :-1]
-        volume += heights[i] * _volume(above_slice[non_dominated(above_slice)])
+        reaching_in = descending[: i + 1, :-1]
+        volume += heights[i] * _volume(reaching_in[non_dominated(reaching_in)])
     return float(volume)

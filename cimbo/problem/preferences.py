@@ -1,6 +1,6 @@
-"""Which designs of a front to look at first: its knees, and what comes nearest to what somebody asks for.
+"""Which designs of a front to look at first: its knees, and the ones nearest to what somebody asks for.
 
-Everything here sees scores to be maximised, costs as logarithms, each stretched to [0, 1] over the front.
+All of it works on scores to be maximised, costs as logarithms, each objective stretched to [0, 1] over the front.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from cimbo.problem.scalars import finite
 
 Array = NDArray[np.float64]
 MAX_KNEES = 3
-MIN_FRONT = 5  # designs of which a front has knees
+MIN_FRONT = 5  # a smaller front has no knees
 NEIGHBOURS_PER_OBJECTIVE = 2
-# A knee lies at least this share as far beyond the plane through the front's ends as the furthest one.
+# Least distance of a knee from the plane through the front's ends, as a share of the largest distance.
 LEAST_BULGE = 0.5
-# Of the sum beside the largest shortfall, so that ties are broken (Wierzbicki 1980)
+# Regret is the largest shortfall plus this share of the sum of all, which breaks ties (Wierzbicki 1980).
 SUM_WEIGHT = 0.05
 
 
@@ -47,7 +47,7 @@ def unit_scores(problem: Problem, front: Sequence[Metrics]) -> Array:
 
 
 def _on_its_scale(objective: Objective, score: Array) -> Array:
-    """Scores to be maximised, those of a positive cost as logarithms."""
+    """Scores (n,) as they are compared: minus the logarithm of the value for a cost that is positive in all designs."""
     if objective.goal == "min" and (score < 0).all():
         return np.asarray(-np.log(-score))
     return score
@@ -62,48 +62,51 @@ def _span(score: Array) -> float:
 
 
 def knees(problem: Problem, front: Sequence[Metrics]) -> list[int]:
-    """Find the knees of a front: designs from where every objective gets dear.
+    """Find the knees of a front: designs beyond which a little more of one objective costs much of another.
+
+    Knees bulge furthest beyond the plane through the best of each objective: further than their
+    neighbours do (Das 1999, "On characterizing the knee of the Pareto curve").
 
     Args:
         problem: Its objectives.
         front: Metrics of non-dominated designs.
 
     Returns:
-        At most three positions in ``front``, the sharpest first; none for fewer than five designs
-        that are better than the references. A knee lies further beyond
-        the plane through the best of each objective than its neighbours (Das 1999, "On characterizing the knee of the
-        Pareto curve").
+        At most three positions in ``front``, the sharpest knee first; none for fewer than five designs
+        that are better than the references.
     """
-    worth_having = _better_than_references(problem, front)
-    if len(worth_having) < MIN_FRONT or len(problem.objectives) < 2:
+    candidates = _better_than_references(problem, front)
+    if len(candidates) < MIN_FRONT or len(problem.objectives) < 2:
         return []
-    scores = unit_scores(problem, [front[i] for i in worth_having])
-    bulge = scores.sum(1) - 1.0  # in units of the plane's distance, as all ends are 0 and 1
+    scores = unit_scores(problem, [front[i] for i in candidates])
+    # The plane through the ends (1, 0, ...), (0, 1, ...) is where scores sum to 1; by how much the sum
+    # is larger is proportional to the distance from it
+    bulge = scores.sum(1) - 1.0
     neighbours = _nearest(scores, NEIGHBOURS_PER_OBJECTIVE * scores.shape[1])
-    found = []
+    positions = []
     for i in np.argsort(-bulge, kind="stable"):
         if bulge[i] <= 0 or bulge[i] < LEAST_BULGE * bulge.max():
             break
         if (bulge[i] >= bulge[neighbours[i]]).all():
-            found.append(worth_having[i])
-    return found[:MAX_KNEES]
+            positions.append(candidates[i])
+    return positions[:MAX_KNEES]
 
 
 def _better_than_references(problem: Problem, front: Sequence[Metrics]) -> list[int]:
-    """Positions of the designs that are better than every reference; nobody wants a knee among the others."""
-    found = []
+    """Positions of the designs that are better than the reference of every objective that has one."""
+    positions = []
     for i, metrics in enumerate(front):
         is_better = True
         for o in problem.objectives:
             if o.reference is not None and o.sign * (metrics[o.name] - o.reference) <= 0:
                 is_better = False
         if is_better:
-            found.append(i)
-    return found
+            positions.append(i)
+    return positions
 
 
 def _nearest(scores: Array, n: int) -> NDArray[np.intp]:
-    """(designs, at most n) the designs with the nearest scores to each one's (designs, objectives)."""
+    """(designs, at most n) numbers of the designs whose scores (designs, objectives) are nearest to each design's."""
     squares = ((scores[:, None] - scores[None]) ** 2).sum(2)
     by_distance = np.argsort(squares, axis=1, kind="stable")
     return by_distance[:, 1 : n + 1]  # each is nearest to itself
@@ -112,38 +115,37 @@ def _nearest(scores: Array, n: int) -> NDArray[np.intp]:
 def by_weights(
     problem: Problem, front: Sequence[Metrics], weights: Mapping[str, float]
 ) -> list[int]:
-    """Order a front by how much each objective matters.
+    """Order a front by regret: the largest weighted shortfall from the best of each objective.
 
     Args:
         problem: Its objectives.
         front: Metrics of non-dominated designs.
-        weights: Objective -> how much falling short of its best matters; 0 where it is not named.
+        weights: Objective to weight of falling short of its best; 0 for objectives that are not named.
 
     Returns:
-        Positions in ``front``, the least weighted shortfall first.
+        Positions in ``front``, that of the least regret first.
 
     Raises:
         BadInput: A name is no objective, a weight negative, or all are 0.
     """
-    checked = _checked_weights(problem, weights)
+    weight_of_objective = _checked_weights(problem, weights)
     if not front:
         return []
-    shortfall = (1.0 - unit_scores(problem, front)) * checked
-    regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
-    return [int(i) for i in np.argsort(regret, kind="stable")]
+    shortfall = (1.0 - unit_scores(problem, front)) * weight_of_objective
+    return _by_regret(shortfall)
 
 
 def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, float]) -> list[int]:
-    """Order a front by how well each design does what somebody would like to have.
+    """Order a front by how near each design comes to values that somebody would like to have.
 
     Args:
         problem: Its objectives.
         front: Metrics of non-dominated designs.
-        target: Objective -> the value that is wished for, reachable or not. What is not named does not count.
+        target: Objective to the value that is wished for, reachable or not. Objectives that are not named do not count.
 
     Returns:
-        Positions in ``front``, first the design whose worst lack of the target is least, in shares of the front's
-        spans (the achievement function of Wierzbicki 1980).
+        Positions in ``front``, that of the least regret first: the largest shortfall from the target, in
+        shares of the front's span (the achievement function of Wierzbicki 1980).
 
     Raises:
         BadInput: A name is no objective, or a value is no finite number.
@@ -155,24 +157,30 @@ def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, f
             raise BadInput(f"target {name}", f"is {value}", "give a finite number")
     if not front:
         return []
-    wished = dict(front[0]) | dict(target)
-    lacks = []
+    shortfalls = []
     for objective in problem.objectives:
         if objective.name in target:
-            lacks.append(_lacks(objective, [design[objective.name] for design in (*front, wished)]))
-    lack = np.stack(lacks, 1)
-    regret = lack.max(1) + SUM_WEIGHT * lack.sum(1)
+            values = [design[objective.name] for design in front]
+            shortfalls.append(_shortfall(objective, values, target[objective.name]))
+    return _by_regret(np.stack(shortfalls, 1))
+
+
+def _by_regret(shortfall: Array) -> list[int]:
+    """Order designs by regret, the least first, from their shortfalls in each objective (designs, objectives)."""
+    regret = shortfall.max(1) + SUM_WEIGHT * shortfall.sum(1)
     return [int(i) for i in np.argsort(regret, kind="stable")]
 
 
-def _lacks(objective: Objective, values: Sequence[float]) -> Array:
-    """(designs,) what each but the last lacks of the last value, in shares of the span of the others; costs as logarithms."""
-    scaled = _on_its_scale(objective, objective.sign * np.array(values, float))
-    return np.asarray((scaled[-1] - scaled[:-1]) / _span(scaled[:-1]))
+def _shortfall(objective: Objective, values: Sequence[float], wished: float) -> Array:
+    """(designs,) by how much values fall short of what is wished, in shares of their span; costs as logarithms."""
+    with_wished = np.array([*values, wished], float)
+    scaled = _on_its_scale(objective, objective.sign * with_wished)
+    of_designs = scaled[:-1]
+    return np.asarray((scaled[-1] - of_designs) / _span(of_designs))
 
 
 def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:
-    """(m,) the weight of each objective; BadInput for wrong ones, and where all are 0."""
+    """(m,) the weight of each objective, 0 if not named; raises BadInput for wrong ones, and where all are 0."""
     names = [objective.name for objective in problem.objectives]
     for name, weight in weights.items():
         check_known(name, names, f"weight of {name}", "is of no objective")

@@ -28,25 +28,38 @@ def sobol_rows(space: SearchSpace, n: int, seed: int) -> Rows:
         (n, d) canonical rows that keep the constraints, all different; fewer when no more are found
         in a space too large to list.
     """
-    found: dict[bytes, Rows] = {}
+    distinct: dict[bytes, Rows] = {}  # in the order in which they were drawn
     for drawn in _sobol_draws(space, n, seed):
         for row in space.put_right(drawn):
-            found.setdefault(row.tobytes(), row)
-        if len(found) >= n:
-            return _first(found, n)
+            distinct.setdefault(row.tobytes(), row)
+        if len(distinct) >= n:
+            return _first(distinct, n)
+    # The sequence did not meet enough of a small space: its designs are listed
     if space.is_listable:
         for row in listed_rows(space, n):
-            found.setdefault(row.tobytes(), row)
-    return _first(found, n)
+            distinct.setdefault(row.tobytes(), row)
+    return _first(distinct, n)
 
 
 def _sobol_draws(space: SearchSpace, n: int, seed: int) -> Iterator[Rows]:
-    """Stretches of the sequence as canonical rows; each is of a power of 2, as Sobol sequences want it."""
+    """Read the sequence piece by piece, as canonical rows (points, d); at most ``MAX_SOBOL_DRAWS`` pieces.
+
+    A piece has a power of 2 of points, at least ``n``: only such pieces of a Sobol sequence are balanced.
+
+    Args:
+        space: The space.
+        n: How many points a piece has at least.
+        seed: Of the scrambling.
+
+    Yields:
+        (points, d) canonical rows, perhaps repeated and perhaps not allowed.
+    """
     from scipy.stats import qmc
 
     sampler = qmc.Sobol(len(space.choices), scramble=True, rng=np.random.default_rng(seed))
     n_points = 1 << max(n - 1, 1).bit_length()
     for _ in range(MAX_SOBOL_DRAWS):
+        # Points of the unit cube to indices of values; a point may be at 1 by rounding
         scaled = sampler.random(n_points) * space.cardinalities
         yield space.canonical_rows(np.minimum(scaled, space.cardinalities - 1))
 

@@ -36,13 +36,13 @@ def shown(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """Takes the Python scalar out of a scalar or an array of one of numpy, torch or pandas.
+    """Turns a scalar of numpy, torch or pandas, or an array of one element, into Python's own.
 
     Args:
         value: Anything.
 
     Returns:
-        The scalar; ``value`` itself where there is none in it, or several.
+        The scalar; ``value`` itself where it is nothing of that kind, or holds several.
     """
     item: Callable[[], object] | None = getattr(value, "item", None)
     if not callable(item):
@@ -81,9 +81,9 @@ def finite(value: object) -> float | None:
     Returns:
         The finite number; None where it is none.
     """
-    found = number(value)
-    if found is not None and math.isfinite(found):
-        return found
+    read = number(value)
+    if read is not None and math.isfinite(read):
+        return read
     return None
 
 
@@ -123,11 +123,11 @@ def integer(
     """
     whole = _index(plain(value))
     if whole is None:
-        raise BadInput(where, f"{shown(value)} is no integer", _asked(least, most))
+        raise BadInput(where, f"{shown(value)} is no integer", _remedy(least, most))
     is_too_small = least is not None and whole < least
     is_too_large = most is not None and whole > most
     if is_too_small or is_too_large:
-        raise BadInput(where, f"{shown(whole)} is out of range", _asked(least, most))
+        raise BadInput(where, f"{shown(whole)} is out of range", _remedy(least, most))
     return whole
 
 
@@ -141,8 +141,8 @@ def _index(value: object) -> int | None:
         return None
 
 
-def _asked(least: int | None, most: int | None) -> str:
-    """What integer is asked for, in words."""
+def _remedy(least: int | None, most: int | None) -> str:
+    """Say which integers are allowed, for a message."""
     bounds = []
     if least is not None:
         bounds.append(f"at least {least}")
@@ -154,7 +154,7 @@ def _asked(least: int | None, most: int | None) -> str:
 
 
 def finite_json(value: object) -> Any:
-    """Replaces the numbers that JSON cannot say.
+    """Replaces NaN and infinities, which JSON cannot hold, by None.
 
     Args:
         value: Numbers, texts, lists, tuples and tables of these.

@@ -111,14 +111,14 @@ def name_and_unit(metric: str) -> tuple[str, str]:
     """
     ending = next(_endings(metric.lower()), "")
     unit = (RATIO_UNITS | UNIT_NAMES).get(ending, "")
-    name = metric[: -len(ending) - 1]
+    name = metric[: -len(ending) - 1]  # without the underscore before the ending
     if name and unit:
         return name, unit
     return metric, ""
 
 
 def _endings(metric: str) -> Iterator[str]:
-    """What may be the unit at the end of a name, the longest first."""
+    """Possible units at the end of a metric's name: ratios of units, such as "tops_per_w", then its last word."""
     for ending in (*RATIO_UNITS, metric.rpartition("_")[2]):
         if metric.endswith(f"_{ending}"):
             yield ending
@@ -136,6 +136,7 @@ def is_amount(metric: str) -> bool:
     """
     name, _ = name_and_unit(metric)
     words = metric.lower().split("_")
+    # Without a unit the name is the whole metric
     if name == metric or not SIGNED_WORDS.isdisjoint(words):
         return False
     return words[-1] in AMOUNT_UNITS
