@@ -185,7 +185,7 @@ def cell_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
+        return ", ".join(f"{k} {cell_text(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(cell_text, value))
     if isinstance(value, float):

@@ -12,6 +12,7 @@ from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.study.provenance import told_sources
 from cimbo.study.replicates import FAILURES_FIELD
+from cimbo.study.study import Study
 
 LISTED_FIELDS = ("lost", "given_up", "measured_by")
 # Left out of a status where there is nothing to say.
@@ -23,6 +24,7 @@ OPTIONAL_FIELDS = (
     "leases",
     "failed_replicates",
     "worse_than_references",
+    "expected_gain",
     *LISTED_FIELDS,
 )
 
@@ -35,6 +37,8 @@ class StudyStatus:
     who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
     ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named. ``failed_replicates``
     counts further measurements of measured designs that failed. ``worse_than_references`` says where no design is better.
+    ``expected_gain``: what so many more evaluations are expected to add to the hypervolume, from ``low`` to ``high`` nine times
+    in ten; None while nothing can be said.
     """
 
     study: str
@@ -61,6 +65,7 @@ class StudyStatus:
     measured_by: tuple[str, ...] = ()
     failed_replicates: int = 0
     worse_than_references: str | None = None
+    expected_gain: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -115,8 +120,22 @@ def status(context: StudyContext) -> StudyStatus:
         given_up=tuple(d.candidate.key for d in waiting if is_given_up(d)),
         measured_by=tuple(told_sources(study.store)),
         worse_than_references=study.worse_than_references(),
+        expected_gain=_expected_gain(study),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
+
+
+def _expected_gain(study: Study) -> dict[str, float] | None:
+    """What more evaluations are expected to add to the hypervolume; None while nothing can be said."""
+    forecast = study.forecast()
+    if forecast is None:
+        return None
+    return {
+        "evaluations": forecast.more,
+        "hypervolume": forecast.expected,
+        "low": forecast.low,
+        "high": forecast.high,
+    }
 
 
 def _described_by(context: StudyContext) -> tuple[str | None, str | None]:

@@ -10,6 +10,8 @@ from cimbo import Objective, Study
 from cimbo.optimizer.convergence import curve, forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import candidate
+from cimbo.session.context import StudyContext
+from cimbo.session.study_status import status
 
 CHEAP = {"latency_ms": latency, "area_mm2": area}
 
@@ -72,6 +74,13 @@ def test_no_more_is_forecast_than_is_possible():
         assert uncapped.expected > left
         assert found.low <= found.expected == pytest.approx(left)
         assert found.high == pytest.approx(left)
+        told = status(StudyContext(study)).to_json()["expected_gain"]
+        assert told == {
+            "evaluations": 50,
+            "hypervolume": found.expected,
+            "low": found.low,
+            "high": found.high,
+        }
 
 
 def test_a_converged_search_ends_before_its_budget():

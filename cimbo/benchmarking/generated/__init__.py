@@ -4,7 +4,7 @@
     problem.problem, problem.measure(designs), problem.share(measured)
 
 A search that is tuned on the few problems its author has learns these. Here layers, chips, cost laws and accuracies are
-composed at random, with two to four objectives, 20 to 90 genes, with and without inactive ones, and up to one percent of
+composed at random, with two to four objectives, 20 to 71 genes, with and without inactive ones, and up to one percent of
 noise; the
 references lie where few random designs reach, in some problems none. What is the best known of each stands in
 ``references.json``, written by ``benchmarks/generated_fronts.py``.
