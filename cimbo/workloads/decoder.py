@@ -5,8 +5,8 @@ differ in the length of that cache alone, so a request is the run of its prompt 
 attention over each of a few lengths runs for its share of the steps.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from cimbo.workloads.layers import Layer, linear, vector_work
 
 MOST_LENGTHS = 4  # lengths of the cache that stand for all steps
 LONGEST_SEQUENCE = 10_000_000  # tokens of a prompt or of an answer
+MOST_KEPT_BLOCKS = 32_768  # some 80 MB of layers
 NORM_PARAMETERS = {"layernorm": 2, "rmsnorm": 1}  # for each element of a token's vector
 
 
@@ -229,7 +230,7 @@ def attention_over_cache(
 
 
 def with_cache_size(
-    layers: list[Layer], token_elements: int, span: Span, *, always: int = 0
+    layers: Sequence[Layer], token_elements: int, span: Span, *, always: int = 0
 ) -> tuple[Layer, ...]:
     """The layers, each of which says how large the whole network's cache is meanwhile.
 
@@ -247,5 +248,23 @@ def with_cache_size(
         held = span.most_tokens
         if layer.dynamic and layer.frequency < 1:
             held = layer.columns if layer.name.endswith("scores") else layer.reduction
-        found.append(replace(layer, cache_size=always + token_elements * held))
+        found.append(layer.with_cache_size(always + token_elements * held))
     return tuple(found)
+
+
+@lru_cache(
+    maxsize=MOST_KEPT_BLOCKS
+)  # networks of one search share blocks, and so their layers' memory
+def block_of_cache(name: str, block: Block, span: Span, token_elements: int) -> tuple[Layer, ...]:
+    """Make the layers of one block, each of which says how large the whole network's cache is.
+
+    Args:
+        name: Of the block.
+        block: Its sizes.
+        span: The tokens that the run processes.
+        token_elements: Keys and values of one token in all blocks of the network.
+
+    Returns:
+        The layers in the order in which they run.
+    """
+    return with_cache_size(block_layers(name, block, span), token_elements, span)

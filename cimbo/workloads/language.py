@@ -9,7 +9,7 @@ from cimbo.workloads.decoder import (
     NORM_PARAMETERS,
     Block,
     Span,
-    block_layers,
+    block_of_cache,
     steps,
     with_cache_size,
 )
@@ -92,12 +92,12 @@ class Decoder:
 
     def _run(self, name: str, span: Span) -> Workload:
         """One run over the tokens of a span."""
+        cached = sum(block.cache_elements for block in self.blocks)
         layers: list[Layer] = []
         for number, block in enumerate(self.blocks, 1):
-            layers += block_layers(f"block_{number}", block, span)
-        layers.append(self._head(span))
-        cached = sum(block.cache_elements for block in self.blocks)
-        return Workload(name, with_cache_size(layers, cached, span), self._table_parameters())
+            layers += block_of_cache(f"block_{number}", block, span, cached)
+        layers += with_cache_size([self._head(span)], cached, span)
+        return Workload(name, tuple(layers), self._table_parameters())
 
     def _table_parameters(self) -> int:
         """Parameters that are looked up: vectors of positions, and of words where the head has its own."""

@@ -27,7 +27,7 @@ BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
 DESCRIPTION_FIELDS = ("name", "weights", "frequency")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Layer:
     """``groups`` independent products of ``px`` vectors of ``reduction`` with ``columns`` stationary columns.
 
@@ -122,6 +122,29 @@ class Layer:
             return self.stationary + self.extra_parameters
         return self.weights + self.extra_parameters
 
+    def with_cache_size(self, elements: int) -> "Layer":
+        """Says how large the cache of the whole network is while the layer runs.
+
+        Searches over language models ask it of millions of layers, so nothing else is checked again.
+
+        Args:
+            elements: Of the cache.
+
+        Returns:
+            The layer with that cache.
+
+        Raises:
+            BadInput: When there are fewer than none.
+        """
+        if elements < 0:
+            what = f"cache_size is {elements!r}"
+            raise BadInput(f"layer {self.name}", what, "give an integer of at least 0")
+        found = object.__new__(Layer)
+        for name, value in zip(LAYER_FIELDS, all_fields_of(self), strict=True):
+            object.__setattr__(found, name, value)
+        object.__setattr__(found, "cache_size", elements)
+        return found
+
     def batched(self, times: int) -> "Layer":
         """Make the layer for several times as many inferences at once.
 
@@ -139,6 +162,8 @@ class Layer:
         return replace(self, **{name: times * count for name, count in counts.items()})
 
 
+LAYER_FIELDS = tuple(f.name for f in fields(Layer))
+all_fields_of = attrgetter(*LAYER_FIELDS)
 # The fields that decide a layer's cost, as a tuple: layers that agree in it cost the same.
 shape_of = attrgetter(*(f.name for f in fields(Layer) if f.name not in DESCRIPTION_FIELDS))
 LAYER_COLUMNS = (

@@ -1,5 +1,7 @@
 """Layers and workloads: counts, validation, the array view."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,3 +82,10 @@ def test_features_are_finite():
     features = Workload("w", (linear("l", 3, (4, 5)),)).features()
     assert np.isfinite(list(features.values())).all()
     assert features["log_macs"] == pytest.approx(np.log(60))
+
+
+def test_a_layer_with_another_cache_is_else_the_same():
+    layer = attention("block", 4, 2, 8)[0]
+    assert layer.with_cache_size(7) == replace(layer, cache_size=7)
+    with pytest.raises(BadInput, match="cache_size is -1"):
+        layer.with_cache_size(-1)
