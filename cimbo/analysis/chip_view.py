@@ -8,7 +8,7 @@ from typing import Any
 
 from cimbo import hardware
 from cimbo.hardware.chip_table import chip_table
-from cimbo.hardware.circuit import dram_gb_s
+from cimbo.hardware.memories import dram_gb_s
 from cimbo.workloads.layers import Workload
 
 OPERATIONS_PER_TERA = 1e12

@@ -14,7 +14,7 @@ from typing import Any
 
 from cimbo.analysis.mapped_design import COST_METRICS, Placed
 from cimbo.hardware import DEFAULT_GENES
-from cimbo.hardware.circuit import channel_gb_s
+from cimbo.hardware.memories import channel_gb_s
 from cimbo.problem.space import Choice
 
 BANDWIDTH_UNITS = {

@@ -32,7 +32,7 @@ FAMILY_HINTS = {"sram": "say how its sums are formed: charge_sram, current_sram 
 """What to say instead of words that mean several families."""
 
 USUAL_CONDITIONS = ArrayConditions()
-"""Under what arrays are looked at where nothing else is said."""
+"""Conditions of the arrays' errors (age of the cells, noise) unless a caller gives others."""
 
 ARRAY_GENES = (
     "array",
@@ -49,7 +49,7 @@ ARRAY_GENES = (
     "signed_inputs",
     "adc_range",
 )
-"""The genes that an ``ArrayDescription`` is derived from: those that what an array computes depends on."""
+"""The genes that an ``ArrayDescription`` is derived from: all on which an array's results depend."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,11 @@ class ArrayDescription:
             built: full scale over 2^adc_bits, also where the range is set so that one cell gives several steps.
         inl_lsb: Largest deviation of a converter's curve from a straight line, in the same steps.
         offset_lsb: Standard deviation of the converters' offsets after calibration, in the same steps.
-        cell_noise: Standard deviation of what every cell holds, whatever its level, as a share of its full scale; besides
-            ``cell_levels``.
-        cell_levels: What cells hold by what was written into them; empty where they hold just that.
-        stuck_cells: Share of the cells that hold nothing or their full scale, half each.
+        cell_noise: Standard deviation of what every cell holds, whatever its level, as a fraction of its full scale;
+            added to that of ``cell_levels``.
+        cell_levels: Mean and spread of what cells hold, by the level written into them; empty where they hold exactly
+            what was written.
+        stuck_cells: Fraction of the cells that hold nothing or their full scale, half each.
         sum_noise: Standard deviation of a sum from reading to reading, before its converter, in cells.
         columns_summed: Neighbouring columns of binary weight that are summed before they are converted, as one digit;
             of a weight no more than it has.
@@ -109,9 +110,9 @@ class ArrayDescription:
 
     @property
     def cells_err(self) -> bool:
-        """Whether cells hold anything but what was written into them."""
-        off = any(level.deviation or level.mean != level.level for level in self.cell_levels)
-        return bool(off or self.cell_noise or self.stuck_cells)
+        """Whether cells may hold something else than what was written into them."""
+        levels_err = any(level.deviation or level.mean != level.level for level in self.cell_levels)
+        return bool(levels_err or self.cell_noise or self.stuck_cells)
 
     @property
     def is_digital(self) -> bool:
@@ -127,12 +128,12 @@ class ArrayDescription:
 
     @property
     def magnitude_cells(self) -> int:
-        """Cells that hold these bits."""
+        """Cells that hold the ``magnitude_bits`` of one weight."""
         return ceil(self.magnitude_bits / self.cell_bits)
 
     @property
     def digit_bits(self) -> int:
-        """Bits of a weight in one reading: of a cell, or of several whose columns are summed before."""
+        """Bits of a weight that one conversion reads: those of a cell, or of several whose columns are summed."""
         return self.cell_bits * min(self.columns_summed, self.magnitude_cells)
 
     @property
@@ -152,7 +153,7 @@ class ArrayDescription:
 
     @property
     def row_steps(self) -> int:
-        """Partial sums of a full column, one after the other."""
+        """Steps in which all rows are switched on, ``rows_active`` at a time; each gives a partial sum."""
         return ceil(self.rows / self.rows_active)
 
     @property
@@ -174,18 +175,19 @@ class ArrayDescription:
 
 
 def holds_attention(is_digital: FlagT) -> FlagT:
-    """Tells whether arrays may compute attention's products; elsewhere they run on the digital unit.
+    """Tell whether arrays may compute attention's products: only digital ones do.
 
-    The one predicate of cost and accuracy. Both operands of attention are activations: one of them is written into the
-    arrays for every input. Arrays that add without error compute it as the unit does, so that the faster of the two may.
-    Behind converters it would have their errors, for which no network of ours is trained, and resistive cells do not
-    endure the writing: there the unit computes it, and the accuracy has no errors of attention.
+    The cost model and the accuracy both ask this function. Both operands of attention are
+    activations, one of which is written into the array for every input. Digital arrays compute
+    exactly what the vector unit does, so the faster of the two is used. Elsewhere the vector unit
+    computes attention: converters would add errors for which our networks are not trained, and
+    resistive cells do not endure being written so often.
 
     Args:
-        is_digital: Whether adders form the sums; of one array, or a column of many.
+        is_digital: Whether adders form the sums: of one array, or a column of many.
 
     Returns:
-        The same, of the same kind.
+        ``is_digital`` itself.
     """
     return is_digital
 
@@ -193,37 +195,30 @@ def holds_attention(is_digital: FlagT) -> FlagT:
 def describe_array(
     chip: Mapping[str, Any], conditions: ArrayConditions = USUAL_CONDITIONS
 ) -> ArrayDescription:
-    """Derives the array of a chip from its genes.
+    """Derive the array of a chip from its genes.
 
     Args:
         chip: Genes of one chip, as scalars; those left out have their defaults. A gene of the network or of the
             rest of the chip is ignored, so that a whole design may be given.
-        conditions: Under what its cells and converters err.
+        conditions: Conditions on which the errors of cells and converters depend.
 
     Returns:
-        The array, as cost and accuracy both take it.
+        The array, as the cost model and the accuracy both take it.
 
     Raises:
         BadInput: Where a gene has a value that no array can have, naming the gene.
     """
     from cimbo.hardware.chip import DEFAULT_GENES  # imported here: that module uses the names above
 
-    full = {**DEFAULT_GENES, **{name: value for name, value in chip.items() if value is not None}}
+    given = {name: value for name, value in chip.items() if value is not None}
+    full = {**DEFAULT_GENES, **given}
     family = FAMILY_ALIASES.get(full["array"], full["array"])
-    words = {"array": CELL_FAMILIES, "encoding": WEIGHT_ENCODINGS, "adc_range": RANGE_POLICIES}
-    for gene, known in words.items():
-        value = family if gene == "array" else full[gene]
-        if value not in known:
-            raise BadInput(f"chip.{gene}", f"{value} is unknown", f"use one of {', '.join(known)}")
-    if "rows" not in full:
-        raise BadInput("chip.rows", "is missing", "give the word lines of an array")
+    full["array"] = family
+    _check_array_genes(full, given)
     rows = int(full["rows"])
-    active = int(full["rows_active"]) or rows
+    rows_active = min(int(full["rows_active"]) or rows, rows)  # 0: all of them
     is_digital = family == "digital_sram"
-    if not is_digital and not chip.get("adc_bits"):
-        raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
     cell_bits = int(full["cell_bits"])
-    rows_active = min(active, rows)
     columns = min(int(full["columns_summed"]), ceil(int(full["weight_bits"]) / cell_bits))
     if is_digital:
         adc_bits = 0
@@ -251,15 +246,51 @@ def describe_array(
     )
 
 
+def _check_array_genes(full: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse unknown words, and missing rows or converter bits. Raises BadInput, naming the gene.
+
+    Args:
+        full: The chip's genes, completed with the defaults.
+        given: The genes that were given.
+    """
+    words = {"array": CELL_FAMILIES, "encoding": WEIGHT_ENCODINGS, "adc_range": RANGE_POLICIES}
+    for gene, known in words.items():
+        value = full[gene]
+        if value not in known:
+            raise BadInput(f"chip.{gene}", f"{value} is unknown", f"use one of {', '.join(known)}")
+    if "rows" not in full:
+        raise BadInput("chip.rows", "is missing", "give the word lines of an array")
+    if full["array"] != "digital_sram" and not given.get("adc_bits"):
+        raise BadInput("chip.adc_bits", "is missing", "give the bits of the converters")
+
+
 def _sum_noise(family: str, rows_active: int, cell_bits: int, columns: int) -> float:
-    """Of a sum of columns that count 1, 2^cell_bits, ...: each is noisy by itself."""
-    of_column = random_sum_noise(family, rows_active, cell_bits)
+    """Standard deviation of a sum of ``columns`` columns of weight 1, 2^cell_bits, 4^cell_bits, ...
+
+    Their noises are independent, so the weighted variances add up.
+
+    Returns:
+        The deviation, in cells.
+    """
+    column_noise = random_sum_noise(family, rows_active, cell_bits)
     weights = [2.0 ** (cell_bits * number) for number in range(columns)]
-    return of_column * hypot(*weights)
+    return column_noise * hypot(*weights)
 
 
 def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLevel, ...]:
-    """What cells hold; those of a named cell spread by its own figure, if it has one and the user gave no table."""
+    """Mean and spread of what cells hold, by level.
+
+    A user's noise table comes first; then the spread of a named cell, if its file has one; then the
+    figures of the family.
+
+    Args:
+        conditions: Conditions on which the errors depend; they may name a noise table.
+        family: Family of the array.
+        word: The chip's gene ``cell``.
+
+    Returns:
+        Levels, rising.
+    """
     from cimbo.hardware.cells import cell  # imported here: that module uses the names above
 
     named = cell(word)
@@ -269,6 +300,7 @@ def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLe
 
 
 def _noise_lsb(conditions: ArrayConditions) -> float:
+    """Noise of a converter in its steps: that of the conditions, or else the constant."""
     if conditions.noise_lsb is not None:
         return float(conditions.noise_lsb)
     return float(constant("adc.noise"))

@@ -1,7 +1,8 @@
-"""What cells hold instead of what was written into them: mean and spread by level, at an age, or as a user measured them.
+"""Errors of memory cells: mean and spread of what a cell holds, by the level that was written into it.
 
-Everything is a share of a cell's full scale. RRAM follows a fit to Wan et al. (see ``rram_cell`` in ``data/constants.toml``):
-its cells spread most at middle levels, and more with every decade of time. Nothing here depends on a network.
+Levels are fractions of a cell's full scale. RRAM follows a fit to Wan et al. (see ``rram_cell`` in ``data/constants.toml``):
+its cells spread most at middle levels, and more with every decade of time. A user may give a table of cells measured
+elsewhere. Nothing here depends on a network.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ TABULATED_LEVELS = tuple(k / 12 for k in range(13))  # those of cells of one and
 
 @dataclass(frozen=True)
 class CellLevel:
-    """What cells hold that were written to one level, each a share of full scale.
+    """What cells hold that were written to one level, as fractions of full scale.
 
     Attributes:
-        level: What was written, from 0 to 1.
-        mean: What they hold on average.
-        deviation: Standard deviation of what they hold.
+        level: The level that was written, from 0 to 1.
+        mean: Mean of what such cells hold.
+        deviation: Standard deviation of what such cells hold.
     """
 
     level: float
@@ -48,16 +49,16 @@ class CellLevel:
 
 @dataclass(frozen=True)
 class ArrayConditions:
-    """Under what the errors of arrays are looked at; what is None is as the constants have it.
+    """Conditions on which the errors of arrays depend; for what is None, the constants of data/constants.toml hold.
 
     Attributes:
         age: Of the cells since they were written, a key of ``SECONDS_AT_AGE``; matters where they drift (RRAM).
         noise_table: A CSV file with columns level, mean, deviation, in place of our figures of the cells.
-        stuck_cells: Share of the cells that hold nothing or their full scale, half each, whatever was written.
+        stuck_cells: Fraction of the cells that hold nothing or their full scale, half each, whatever was written.
         noise_lsb: Standard deviation of a converter's reading, in its steps as built.
 
     Raises:
-        BadInput: For an age that is none, a share outside 0 to 1, a negative noise, or a table that is none.
+        BadInput: For an unknown age, a fraction outside 0 to 1, a negative noise, or a table that cannot be read.
     """
 
     age: str = DEFAULT_AGE
@@ -67,21 +68,10 @@ class ArrayConditions:
 
     def __post_init__(self) -> None:
         check_known(self.age, SECONDS_AT_AGE, "network.options.age", f"is {self.age!r}")
-        limits = (("stuck_cells", self.stuck_cells, 1.0), ("noise_lsb", self.noise_lsb, math.inf))
-        for name, value, most in limits:
-            if value is None:
-                continue
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not 0 <= value <= most
-            ):
-                todo = "give a number of at least 0"
-                if most == 1:
-                    todo = "give a share from 0 to 1"
-                raise BadInput(f"network.options.{name}", f"is {value!r}", todo)
+        _check_option("stuck_cells", self.stuck_cells, 1.0, "give a share from 0 to 1")
+        _check_option("noise_lsb", self.noise_lsb, math.inf, "give a number of at least 0")
         if self.noise_table is not None:
-            read_noise_table(self.noise_table)
+            read_noise_table(self.noise_table)  # raises BadInput where the table is wrong
 
     def levels(self, family: str) -> tuple[CellLevel, ...]:
         """Look up what the cells of a family of arrays hold under these conditions.
@@ -90,8 +80,8 @@ class ArrayConditions:
             family: Name of the family, one of ``CELL_FAMILIES``.
 
         Returns:
-            Levels, rising, each a share of full scale. None at all for digital arrays, whose cells
-            hold what was written.
+            Levels, rising. An empty tuple for digital arrays, whose cells hold exactly what was
+            written.
         """
         if family == "digital_sram":
             return ()
@@ -103,13 +93,13 @@ class ArrayConditions:
         return (CellLevel(0.0, 0.0, 0.0), CellLevel(1.0, 1.0, mismatch))
 
     def stuck(self, family: str) -> float:
-        """Look up the share of a family's cells that are stuck.
+        """Look up the fraction of a family's cells that are stuck.
 
         Args:
             family: Name of the family, one of ``CELL_FAMILIES``.
 
         Returns:
-            A share from 0 to 1; always 0 for digital arrays.
+            A fraction from 0 to 1; always 0 for digital arrays.
         """
         if family == "digital_sram":
             return 0.0
@@ -120,32 +110,41 @@ class ArrayConditions:
         return 0.0
 
 
+def _check_option(name: str, value: float | None, most: float, todo: str) -> None:
+    """Refuse an option that is neither None nor a number from 0 to ``most``. Raises BadInput."""
+    if value is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= most:
+        raise BadInput(f"network.options.{name}", f"is {value!r}", todo)
+
+
 @cache
 def rram_levels(seconds: float) -> tuple[CellLevel, ...]:
     """Work out how far RRAM cells spread some time after they were written.
 
-    Between and beyond the measured times (one second, one day, two days) the deviation is linear in
-    the logarithm of time: between the two nearest, or along the line from the first to the last.
-    Before the first it is that of the first.
+    Measured were one second, one day and two days. Between these times the deviation of a level is
+    linear in the logarithm of time; after two days it goes on along the line from the first to the
+    last; before one second it is that of one second.
 
     Args:
         seconds: Time since the cells were written, above 0.
 
     Returns:
-        Levels (``TABULATED_LEVELS``), rising, each a share of full scale. The mean of each is the
-        level itself.
+        Levels (``TABULATED_LEVELS``), rising. The mean of each is the level itself.
     """
     largest = float(constant("rram_cell.largest_conductance"))
+    # The constants are coefficients of polynomials of degree 4 in the level, in uS.
     powers = np.array([[level**k for k in range(5)] for level in TABULATED_LEVELS])
     names = ("after_second", "after_day", "after_two_days")
     measured = np.stack([powers @ constant(f"rram_cell.{name}") for name in names]) / largest
-    decades = np.log10([1.0, 86400.0, 172800.0])
-    at = math.log10(seconds)
-    if at > decades[-1]:
-        growth = (measured[-1] - measured[0]) / (decades[-1] - decades[0])
-        deviations = measured[-1] + growth * (at - decades[-1])
+    log_times = np.log10([1.0, 86400.0, 172800.0])
+    log_time = math.log10(seconds)
+    if log_time > log_times[-1]:
+        growth = (measured[-1] - measured[0]) / (log_times[-1] - log_times[0])
+        deviations = measured[-1] + growth * (log_time - log_times[-1])
     else:
-        deviations = np.array([np.interp(at, decades, each) for each in measured.T])
+        deviations = np.array([np.interp(log_time, log_times, level) for level in measured.T])
     pairs = zip(TABULATED_LEVELS, deviations.tolist(), strict=True)
     return tuple(CellLevel(level, level, max(deviation, 0.0)) for level, deviation in pairs)
 
@@ -153,9 +152,9 @@ def rram_levels(seconds: float) -> tuple[CellLevel, ...]:
 def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
     """Work out how far one partial sum spreads from reading to reading, before its converter.
 
-    Charge: thermal noise kT/C of the column's capacitors, which share it. RRAM: each cell's read
-    noise, half of the cells carrying a current. Current-domain arrays: none that is known apart
-    from their converters' noise.
+    Charge arrays: thermal noise kT/C of the column's capacitors, taken together. RRAM: the read
+    noise of each cell, with half of the cells assumed to carry a current. Current-domain arrays:
+    0, since nothing is known apart from their converters' noise.
 
     Args:
         family: Name of the family, one of ``CELL_FAMILIES``.
@@ -174,21 +173,27 @@ def random_sum_noise(family: str, rows_active: int, cell_bits: int) -> float:
 
 
 def _thermal_noise(rows_active: int) -> float:
-    """Standard deviation of the charge that the capacitors of a column share, in cells."""
+    """Thermal noise sqrt(kT/C) of a column's capacitors, as a standard deviation in cells.
+
+    A sum of all ``rows_active`` cells stands for the whole supply.
+
+    Returns:
+        The deviation, in cells.
+    """
     capacitance = rows_active * float(constant("charge_cell.capacitance"))
-    volts = math.sqrt(float(constant("physics.thermal_energy")) / capacitance)
-    return rows_active * volts / float(constant("logic.supply"))
+    noise_v = math.sqrt(float(constant("physics.thermal_energy")) / capacitance)
+    return rows_active * noise_v / float(constant("logic.supply"))
 
 
 @cache
 def read_noise_table(path: str) -> tuple[CellLevel, ...]:
-    """Reads a user's table of cells.
+    """Read a user's table of what cells hold by the level written into them.
 
     Args:
         path: A CSV file whose first line is ``level,mean,deviation``; levels from 0 to 1, rising.
 
     Returns:
-        Its lines.
+        The levels of the table, at least two.
 
     Raises:
         BadInput: Naming the file, the line and what is wrong with it.
@@ -197,17 +202,17 @@ def read_noise_table(path: str) -> tuple[CellLevel, ...]:
     header = tuple(word.strip() for word in lines[0])
     if header != TABLE_COLUMNS:
         raise BadInput(path, "has other columns", f"begin it with {','.join(TABLE_COLUMNS)}")
-    found: list[CellLevel] = []
+    levels: list[CellLevel] = []
     for number, words in enumerate(lines[1:], 2):
         if not words:
             continue
         level = _table_line(f"{path}, line {number}", words)
-        if found and level.level <= found[-1].level:
+        if levels and level.level <= levels[-1].level:
             raise BadInput(f"{path}, line {number}", "goes back", "sort the levels, each once")
-        found.append(level)
-    if len(found) < 2:
-        raise BadInput(path, f"has {len(found)} levels", "give at least two, from 0 to 1")
-    return tuple(found)
+        levels.append(level)
+    if len(levels) < 2:
+        raise BadInput(path, f"has {len(levels)} levels", "give at least two, from 0 to 1")
+    return tuple(levels)
 
 
 def _csv_lines(path: str) -> list[list[str]]:
@@ -220,6 +225,7 @@ def _csv_lines(path: str) -> list[list[str]]:
 
 
 def _table_line(where: str, words: list[str]) -> CellLevel:
+    """One line of a table of cells. Raises BadInput, with ``where``, for what is no level."""
     try:
         line = CellLevel(*(float(word) for word in words))
     except (ValueError, TypeError):
@@ -229,6 +235,7 @@ def _table_line(where: str, words: list[str]) -> CellLevel:
 
 
 def _check_level(where: str, line: CellLevel) -> None:
+    """Refuse a level that is not finite or out of range. Raises BadInput."""
     if not all(map(math.isfinite, (line.level, line.mean, line.deviation))):
         raise BadInput(where, "has a number that is not finite", "give three finite numbers")
     if not 0 <= line.level <= 1 or line.deviation < 0:

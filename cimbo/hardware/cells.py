@@ -1,4 +1,4 @@
-"""What a bit of a weight is stored in: cells as data files, with the source of every figure.
+"""Cells that store the bits of weights, read from data files that give the source of every figure.
 
 ``data/cells/NAME.toml`` holds the shipped ones; a chip's property ``cell`` names one of them, or a user's file. A cell
 belongs to a family of arrays, which says how its sums are formed and read; what its file leaves out is as the family's own
@@ -44,16 +44,16 @@ QUANTITY_UNITS: dict[str, tuple[str, ...]] = {
     "transistors": ("1",),  # in the place of an area: so many transistors
     "capacitors": ("1",),  # and so many capacitors
     "plane_transistors": ("1",),  # of a further plane, besides the one that chooses it
-    "read": ("fF/cell",),  # charge that a read draws, over the supply
+    "read": ("fF/cell",),  # capacitance that a read charges: charge over supply
     "settle": ("ns",),
     "row_settle": ("ns/row",),
     "write_energy": ("pJ/bit",),
     "write_time": ("ns",),
     "leakage": ("pW/bit",),
     "retention": ("s",),  # 0: for as long as there is a supply
-    "endurance": ("1",),  # writes that a cell outlives; left out: as many as one likes
-    "levels": ("1",),  # that a cell can be told apart by
-    "spread": ("1",),  # standard deviation of what a cell holds, a share of full scale
+    "endurance": ("1",),  # writes that a cell outlives; left out: without limit
+    "levels": ("1",),  # states of a cell that can be told apart
+    "spread": ("1",),  # standard deviation of what a cell holds, a fraction of full scale
 }
 NEEDED_QUANTITIES = ("read", "write_energy", "write_time", "leakage", "retention", "levels")
 REFERENCE_NODE_NM = 28.0
@@ -77,13 +77,13 @@ class Cell:
 
 
 def cell(word: str) -> Cell | None:
-    """Finds a cell.
+    """Find the cell that a chip's gene ``cell`` names.
 
     Args:
-        word: A shipped cell's name; a file NAME.toml of one cell; ``own``.
+        word: A shipped cell's name; the path of a file NAME.toml of one cell; or ``own``.
 
     Returns:
-        The cell; None for the family's own.
+        The cell; None for ``own``, the cell of the array's family.
 
     Raises:
         BadInput: When there is no such cell, or its file is wrong; it names the place.
@@ -108,7 +108,18 @@ def _cell_of_file(path: str) -> Cell:
 
 @lru_cache(maxsize=256)
 def _read(file: str, modified: int) -> Cell:
-    """The cell of a file; ``modified`` tells a changed one apart."""
+    """Read and check the cell in a file.
+
+    Args:
+        file: Path of the file.
+        modified: When the file was changed last, so that the cache does not return an older version.
+
+    Returns:
+        The cell, its figures at 28 nm.
+
+    Raises:
+        BadInput: Where the file cannot be read or is wrong, naming the place.
+    """
     try:
         values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -128,7 +139,20 @@ def _read(file: str, modified: int) -> Cell:
 
 
 def _figure(where: str, name: str, entry: Any) -> float:
-    """One figure, at 28 nm."""
+    """Check one figure of a cell's file and convert it to 28 nm.
+
+    Args:
+        where: The entry, for messages.
+        name: The quantity, one of ``QUANTITY_UNITS``.
+        entry: A table with the fields CONSTANT_FIELDS, or ``constant``, the name of a constant whose
+            value it has.
+
+    Returns:
+        The value at 28 nm, in the unit of the quantity; areas in F2.
+
+    Raises:
+        BadInput: Where the entry is wrong.
+    """
     check_known(name, QUANTITY_UNITS, where, "is unknown")
     if not isinstance(entry, Mapping):
         todo = f"give a table of {', '.join(CONSTANT_FIELDS)}"
@@ -157,7 +181,17 @@ def _figure(where: str, name: str, entry: Any) -> float:
 
 
 def _at_reference(name: str, unit: str, value: float, node_nm: float) -> float:
-    """A figure of some node at 28 nm, by the laws that the model scales it with; node 0: it depends on none."""
+    """Convert a figure from the node it holds for to 28 nm, by the scaling laws of the model.
+
+    Args:
+        name: The quantity.
+        unit: Its unit.
+        value: The figure.
+        node_nm: The node it holds for; 0: it does not depend on the node.
+
+    Returns:
+        The figure at 28 nm; an area in F2.
+    """
     if unit == "um2":
         return value / ((node_nm or REFERENCE_NODE_NM) * 1e-3) ** 2
     if not node_nm or node_nm == REFERENCE_NODE_NM:
@@ -173,6 +207,7 @@ def _at_reference(name: str, unit: str, value: float, node_nm: float) -> float:
 
 
 def _check_complete(file: str, figures: Mapping[str, float]) -> None:
+    """Refuse a cell that lacks a needed figure or has fewer than two levels. Raises BadInput."""
     for name in NEEDED_QUANTITIES:
         if name not in figures:
             raise BadInput(f"{file}: {name}", "is missing", "every cell needs it")
@@ -183,60 +218,65 @@ def _check_complete(file: str, figures: Mapping[str, float]) -> None:
 
 
 def _with_area(figures: Mapping[str, float]) -> dict[str, float]:
-    """Figures with an area: that of so many transistors and capacitors where none is said."""
-    found = dict(figures)
-    transistors, capacitors = found.pop("transistors", 0.0), found.pop("capacitors", 0.0)
-    counted = transistors * constant("cell.transistor_area")
-    counted += capacitors * constant("cell.capacitor_area")
-    found.setdefault("area", float(counted))
-    return found
+    """Replace numbers of transistors and capacitors by the area that they take, unless one is given."""
+    completed = dict(figures)
+    transistors = completed.pop("transistors", 0.0)
+    capacitors = completed.pop("capacitors", 0.0)
+    counted_area = transistors * constant("cell.transistor_area")
+    counted_area += capacitors * constant("cell.capacitor_area")
+    completed.setdefault("area", float(counted_area))
+    return completed
 
 
-_met: list[str] = [OWN_CELL]
+# Words of all cells that chips of this process have named; a cell's index is its place here.
+_named_words: list[str] = [OWN_CELL]
 
 
 def cell_index(word: str) -> int:
-    """Numbers a cell, the same number for as long as the process lives.
+    """Give a cell a number by which tables of chips refer to it.
+
+    The number stays the same for as long as the process lives.
 
     Args:
-        word: As `cell` takes it.
+        word: The cell, as `cell` takes it.
 
     Returns:
-        Its number; 0 for the family's own.
+        Its number; 0 for ``own``.
 
     Raises:
-        BadInput: As `cell` does.
+        BadInput: When there is no such cell, or its file is wrong.
     """
     cell(word)
-    if word not in _met:
-        _met.append(word)
-    return _met.index(word)
+    if word not in _named_words:
+        _named_words.append(word)
+    return _named_words.index(word)
 
 
 def cells_by_index(indices: Indices) -> dict[int, Cell]:
-    """Finds the cells that some chips name.
+    """Find the cells that some chips name.
 
     Args:
-        indices: Numbers of cells, (n,).
+        indices: Numbers of the chips' cells as `cell_index` gives them, (n,).
 
     Returns:
-        Number to cell; the families' own are left out.
+        Number to cell; ``own`` is left out.
     """
-    found = {}
+    cells = {}
     for index in np.unique(indices):
-        named = cell(_met[int(index)])
+        named = cell(_named_words[int(index)])
         if named is not None:
-            found[int(index)] = named
-    return found
+            cells[int(index)] = named
+    return cells
 
 
 def of_cells(indices: Indices, quantity: str, usual: Floats) -> Floats:
-    """Gives each chip the figure of its cell.
+    """Look up a figure of the cell that each chip is built of.
 
     Args:
-        indices: Numbers of the chips' cells, (n,).
+        indices: Numbers of the chips' cells as `cell_index` gives them, (n,).
         quantity: One of ``QUANTITY_UNITS``.
-        usual: Figures of the families' own cells, (n,), for chips that name none and for what a cell leaves out.
+        usual: Figures of the families' own cells, (n,), for chips that name no cell and for
+            quantities that a cell's file leaves out.
 
     Returns:
         Figures, (n,).

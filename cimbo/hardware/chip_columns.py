@@ -1,4 +1,4 @@
-"""Chips as given, checked and completed: columns of genes. What no chip can have is told in one line.
+"""Checks and completes the genes of chips as users give them; what is wrong is told in one line.
 
 What the genes are, and their usual values, stands in :mod:`cimbo.hardware.chip`.
 """
@@ -38,16 +38,17 @@ LARGEST_NUMBER = 1e12  # of any gene; products of several stay far from the end 
 
 
 def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-    """Checks chips and completes them: columns (n,) of floats, and of strings for the genes that are words.
+    """Check the genes of chips and fill in the defaults.
 
     Args:
-        chips: One chip, a list of chips, or a mapping of columns.
+        chips: One chip, a list of chips, or a mapping from genes to columns of values.
 
     Returns:
-        Every gene by name, (n,).
+        Every gene by name, (n,): floats, or strings where its values are words. ``rows_active`` is
+        never 0, nor more than the rows.
 
     Raises:
-        BadInput: Where a value is none, naming the chip and the gene.
+        BadInput: Where a value is not allowed, naming the chip and the gene.
     """
     if isinstance(chips, Mapping):
         given = chips
@@ -59,9 +60,8 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
     numbers = _numbers(full, size)
     _check_numbers(numbers)
     table: dict[str, NDArray[Any]] = dict(zip(NUMBER_GENES, numbers, strict=True))
-    table["rows_active"] = np.where(
-        table["rows_active"] == 0, table["rows"], np.minimum(table["rows_active"], table["rows"])
-    )
+    rows, active = table["rows"], table["rows_active"]
+    table["rows_active"] = np.where(active == 0, rows, np.minimum(active, rows))
     for name in GENE_WORDS:
         words = np.broadcast_to(np.asarray(full[name], dtype=object), (size,))
         table[name] = _known_words(name, words)
@@ -71,29 +71,39 @@ def columns(chips: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def _check_cells(table: Mapping[str, NDArray[Any]]) -> None:
-    """Cells that are named belong to the array's family, and tell apart as many levels as they hold bits."""
+    """Refuse cells of another family than the array's, and cells with fewer levels than their bits need.
+
+    Raises:
+        BadInput: Naming the first such chip.
+    """
     words = table["cell"]
     if (words == OWN_CELL).all():
         return
     indices = np.array([cell_index(word) for word in words.tolist()])
-    for number, named in cells_by_index(indices).items():
-        where = indices == number
-        other = where & (table["array"] != named.family)
-        if other.any():
-            index = int(np.argmax(other))
+    for cell_number, named in cells_by_index(indices).items():
+        has_cell = indices == cell_number
+        is_misplaced = has_cell & (table["array"] != named.family)
+        if is_misplaced.any():
+            chip = int(np.argmax(is_misplaced))
             what = f"{named.name} belongs to arrays {named.family}"
             todo = f'say array = "{named.family}", or another cell'
-            raise BadInput(f"chip {index}.cell", what, todo)
-        many = where & (2 ** table["cell_bits"] > named.figures["levels"])
-        if many.any():
-            index = int(np.argmax(many))
-            what = f"{table['cell_bits'][index]:g} are more than {named.name} tells apart"
+            raise BadInput(f"chip {chip}.cell", what, todo)
+        has_too_many = has_cell & (2 ** table["cell_bits"] > named.figures["levels"])
+        if has_too_many.any():
+            chip = int(np.argmax(has_too_many))
+            what = f"{table['cell_bits'][chip]:g} are more than {named.name} tells apart"
             todo = f"its levels are {named.figures['levels']:g}"
-            raise BadInput(f"chip {index}.cell_bits", what, todo)
+            raise BadInput(f"chip {chip}.cell_bits", what, todo)
 
 
 def _length(name: str, value: Any) -> int:
-    """How many chips a value of a gene is for. Raises BadInput for lists in lists, and for words that are none."""
+    """Number of chips that a gene's value, one or a list, is for.
+
+    Raises BadInput for nested or empty lists, and where it is neither numbers nor words.
+
+    Returns:
+        1 for a single value, else the length of the list.
+    """
     if isinstance(value, str) or (name not in GENE_WORDS and isinstance(value, int | float)):
         return 1
     try:
@@ -110,6 +120,13 @@ def _length(name: str, value: Any) -> int:
 
 
 def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Turn a list of chips into columns, one for each gene that any of them gives.
+
+    Raises BadInput where a chip lacks a gene that has no default.
+
+    Returns:
+        A list of one value a chip, by gene.
+    """
     if not chips:
         raise BadInput("chips", "the list is empty", "give at least one chip")
     names = sorted({name for chip in chips for name in chip})
@@ -123,6 +140,7 @@ def _transpose(chips: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _check_names(given: Mapping[str, Any]) -> None:
+    """Refuse unknown genes, words where a number is due, and missing genes. Raises BadInput."""
     known = list(dict.fromkeys([*CORE_GENES, *DEFAULT_GENES]))
     for name in given:
         refuse_replaced_gene(f"chip.{name}", str(name))
@@ -133,26 +151,32 @@ def _check_names(given: Mapping[str, Any]) -> None:
             else:
                 todo = f"known are {', '.join(known)}"
             raise BadInput(f"chip.{name}", "is no gene of a chip", todo)
-    for name, value in given.items():  # which numpy would read as numbers
+    for name, value in given.items():
+        # numpy would read "8" and True as numbers.
         is_word = name not in GENE_WORDS and isinstance(value, str)
         if is_word or (name not in SWITCH_GENES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
+    _check_complete(given)
+
+
+def _check_complete(given: Mapping[str, Any]) -> None:
+    """Refuse a chip that lacks a gene without a default. Raises BadInput, which suggests values."""
     if _are_digital(given.get("array")):
         needed = REQUIRED_GENES
     else:
         needed = (*REQUIRED_GENES, "adc_bits")
     missing = [name for name in needed if name not in given]
     if missing:
-        usual = {name: CORE_GENES[name][len(CORE_GENES[name]) // 2] for name in missing}
-        todo = f"give a value such as {usual.pop(missing[0])}"
-        if usual:
-            others = ", ".join(f"{name} (such as {value})" for name, value in usual.items())
-            todo += f"; also missing: {others}"
+        middle_values = {name: CORE_GENES[name][len(CORE_GENES[name]) // 2] for name in missing}
+        todo = f"give a value such as {middle_values.pop(missing[0])}"
+        if middle_values:
+            others = [f"{name} (such as {value})" for name, value in middle_values.items()]
+            todo += f"; also missing: {', '.join(others)}"
         raise BadInput(f"chip.{missing[0]}", "is missing", todo)
 
 
 def _are_digital(arrays: Any) -> bool:
-    """Whether the array of every chip is digital; what is no word at all is told elsewhere."""
+    """Whether the array of every chip is digital. What is not a word at all is refused elsewhere."""
     if isinstance(arrays, str):
         return arrays == "digital_sram"
     try:
@@ -163,7 +187,14 @@ def _are_digital(arrays: Any) -> bool:
 
 
 def _numbers(full: Mapping[str, Any], size: int) -> Floats:
-    """The numeric genes as rows (len(NUMBER_GENES), size); at once where the chip is one, whose check must be quick."""
+    """The numeric genes, one a line, in the order of NUMBER_GENES: (genes, chips).
+
+    A single chip is read in one call of numpy, because simulations of one chip must start quickly.
+    Raises BadInput for what is not a number.
+
+    Returns:
+        Values, (genes, chips).
+    """
     if size == 1:
         try:
             return np.array([full[name] for name in NUMBER_GENES], dtype=float).reshape(-1, 1)
@@ -176,6 +207,7 @@ def _numbers(full: Mapping[str, Any], size: int) -> Floats:
 
 
 def _fill(row: Floats, name: str, value: Any) -> None:
+    """Write one gene's value, or its values, into its line (chips,). Raises BadInput where they do not fit."""
     try:
         row[:] = value
     except (TypeError, ValueError, OverflowError):
@@ -186,7 +218,14 @@ def _fill(row: Floats, name: str, value: Any) -> None:
 
 
 def _are_good(numbers: Floats) -> Bools:
-    """Which numbers are of the sign, size and kind that their gene (row) may have, (genes, n)."""
+    """Which numbers are allowed for their gene: positive (or 0 where it may be), not huge, whole if it must be.
+
+    Args:
+        numbers: (genes, chips).
+
+    Returns:
+        True for each allowed number, (genes, chips).
+    """
     good: Bools = (numbers > 0) | (MAY_BE_ZERO & (numbers == 0))
     good &= numbers <= LARGEST_NUMBER
     good &= ~IS_WHOLE | (numbers == np.floor(numbers))
@@ -194,6 +233,7 @@ def _are_good(numbers: Floats) -> Bools:
 
 
 def _check_numbers(numbers: Floats) -> None:
+    """Refuse numbers (genes, chips) that their gene cannot have. Raises BadInput for the first."""
     good = _are_good(numbers)
     if not good.all():
         row, chip = np.argwhere(~good)[0]
@@ -206,7 +246,7 @@ def _check_numbers(numbers: Floats) -> None:
 
 
 def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
-    """The words of a gene by their present names. Raises BadInput naming the chip where one is unknown."""
+    """The words of a gene, (chips,), with old names replaced. Raises BadInput where one is unknown."""
     known = GENE_WORDS[name]
     listed = words.tolist()
     if name == "array":
@@ -223,6 +263,7 @@ def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
+    """Refuse chips whose genes are allowed one by one, but not together or not in silicon. Raises BadInput."""
     magnitude = table["weight_bits"] - (table["encoding"] == "differential")
     slices = np.ceil(np.maximum(magnitude, 1) / table["cell_bits"])
     cells = slices * np.where(table["encoding"] == "differential", 2, 1)
@@ -267,14 +308,18 @@ def _check_consistent(table: dict[str, NDArray[Any]]) -> None:
 def _beyond_physics(
     table: dict[str, NDArray[Any]],
 ) -> list[tuple[str, NDArray[np.bool_], str, str]]:
-    """Genes whose values no silicon has: name, where that is so (n,), what is wrong, what to give."""
+    """Limits beyond which no silicon exists.
+
+    Returns:
+        For each limit the gene's name, which chips exceed it (n,), what is wrong, and what to give.
+    """
     is_sram = table["array"] != "rram"
-    found = []
+    limits = []
     for name, most in MOST_OF_GENES.items():
-        found.append((name, table[name] > most, "is beyond any chip", f"give at most {most:g}"))
+        limits.append((name, table[name] > most, "is beyond any chip", f"give at most {most:g}"))
     small = table["buffer_mb"] < LEAST_BUFFER_MB
-    found.append(("buffer_mb", small, "is no memory", f"give at least {LEAST_BUFFER_MB:g}"))
+    limits.append(("buffer_mb", small, "is no memory", f"give at least {LEAST_BUFFER_MB:g}"))
     many = is_sram & (table["cell_bits"] > MOST_SRAM_CELL_BITS)
     todo = f"give at most {MOST_SRAM_CELL_BITS}, or array rram"
-    found.append(("cell_bits", many, "are more than SRAM cells hold", todo))
-    return found
+    limits.append(("cell_bits", many, "are more than SRAM cells hold", todo))
+    return limits

@@ -7,7 +7,6 @@ at the digital clock. A schedule counts in cycles of the arrays, so bandwidths c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
@@ -16,9 +15,16 @@ from cimbo.hardware.events import EVENT_FIELDS
 from cimbo.hardware.geometry import DIFFERENTIAL_INDEX, built_tree_bits
 from cimbo.hardware.kv_cache import BUFFER_SHARE, CACHE_PLACES
 from cimbo.hardware.macro import MACRO_AREA_PARTS, MacroCircuit, macro_circuit
+from cimbo.hardware.memories import (
+    buffer_laws,
+    channel_groups,
+    dram_gb_s,
+    interface_mm2,
+    of_dram,
+)
 from cimbo.hardware.pipeline_words import EXECUTION_MODES
 from cimbo.hardware.rows import CHIP_FIELDS, ChipRows, Floats, Indices, select
-from cimbo.hardware.technology import DRAM_KINDS, constant, scale, slowdown
+from cimbo.hardware.technology import constant, scale, slowdown
 
 UM2_TO_MM2 = 1e-6  # um2 -> mm2
 BITS_PER_MB = 2.0**23
@@ -37,21 +43,21 @@ AREA_PARTS = (
 
 @dataclass(frozen=True)
 class Circuit:
-    """n chips, each column (n,).
+    """Figures of n chips, each column (n,).
 
     Attributes:
-        table: Their genes.
-        macro: Their macros.
-        macros: Macros of a chip.
+        table: Genes of the chips.
+        macro: Figures of one macro of each chip.
+        macros: Number of macros of a chip.
         clock_ns: One cycle of the arrays.
         peak_macs: Multiply-accumulates a cycle, of arrays and vector unit.
         capacity_tiles: Tiles of weights that fit at once.
         area_parts: mm2 by part (AREA_PARTS).
-        area_mm2: Their sum.
+        area_mm2: Area of the chip, the sum of its parts.
         energies: pJ an event, by name.
-        leakage_mw: Of the chip, and of its DRAM while that is idle.
-        event_pj: Energy of each event, in the order of ``events.EVENT_FIELDS``, (fields, n).
-        chip_columns: What schedules depend on, (len(CHIP_FIELDS), n).
+        leakage_mw: Leakage of the chip, and power of its DRAM while that is idle.
+        event_pj: Energy of each event, in the order of ``events.EVENT_FIELDS``, (events, n).
+        chip_columns: The fields of ``ChipRows``, in order, (len(CHIP_FIELDS), n).
     """
 
     table: ChipTable
@@ -74,7 +80,7 @@ class Circuit:
 
     @property
     def per_cycle(self) -> ChipRows:
-        """The same by name, (n,): sizes, and bandwidths in bits a cycle of the arrays."""
+        """``chip_columns`` by name, (n,): sizes, and bandwidths in bits a cycle of the arrays."""
         return ChipRows.from_columns(self.chip_columns)
 
     def select(self, where: slice | Indices) -> Circuit:
@@ -107,10 +113,10 @@ def _chosen(columns: dict[str, Floats], where: slice | Indices) -> dict[str, Flo
 
 
 def circuit(table: ChipTable) -> Circuit:
-    """Works out whole chips.
+    """Work out the areas, energies, leakage and speeds of whole chips.
 
     Args:
-        table: The chips, (n,).
+        table: Genes of the chips, (n,).
 
     Returns:
         Areas, energies, leakage and what schedules depend on, (n,).
@@ -119,9 +125,8 @@ def circuit(table: ChipTable) -> Circuit:
     macros = table.macros_per_pe * table.pes
     area_parts = _areas(table, macro, macros)
     area = np.sum(list(area_parts.values()), axis=0)
-    lanes = (
-        table.vector_lanes * table.clock_ghz * macro.cycle_ns
-    )  # operations a cycle of the arrays
+    # The vector unit has the digital clock: its operations in one cycle of the arrays.
+    lanes = table.vector_lanes * table.clock_ghz * macro.cycle_ns
     energies = _energies(table, macro, area)
     geometry = macro.geometry
     steps = geometry.input_steps * geometry.share * np.ceil(table.rows / table.rows_active)
@@ -170,18 +175,19 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def _event_pj(energies: dict[str, Floats], shape: tuple[int, ...]) -> Floats:
-    found = np.zeros((len(EVENT_FIELDS), *shape))
+    """Energy of each event with all that it causes (see ENERGY_PARTS), in pJ, (events, n)."""
+    event_pj = np.zeros((len(EVENT_FIELDS), *shape))
     for terms in ENERGY_PARTS.values():
         for event, energy in terms:
-            found[EVENT_FIELDS.index(event)] += energies[energy]
-    return found
+            event_pj[EVENT_FIELDS.index(event)] += energies[energy]
+    return event_pj
 
 
 def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Floats:
-    """What schedules depend on, in the order of CHIP_FIELDS."""
+    """The fields of ``ChipRows``, in order, (fields, n): derived figures, or else the gene of that name."""
     geometry, cycle = macro.geometry, macro.cycle_ns
     macros = table.macros_per_pe * table.pes
-    known = {
+    derived = {
         "weight_columns": geometry.weight_columns,
         "slices": geometry.slices,
         "macros": macros,
@@ -204,9 +210,10 @@ def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Float
         "is_digital": geometry.is_digital,
         "is_rram": geometry.is_rram,
     }
-    return np.array(
-        [known[name] if name in known else getattr(table, name) for name in CHIP_FIELDS], float
-    )
+    columns = []
+    for name in CHIP_FIELDS:
+        columns.append(derived[name] if name in derived else getattr(table, name))
+    return np.array(columns, float)
 
 
 def _cache_bits(table: ChipTable) -> Floats:
@@ -221,51 +228,6 @@ def _edram_mb(table: ChipTable) -> Floats:
     """Embedded DRAM of each chip, (n,): there is one where the cache lives in it."""
     size: Floats = np.where(table.kv_cache == CACHE_PLACES.index("edram"), table.edram_mb, 0)
     return size
-
-
-def _of_dram(table: ChipTable, quantity: str) -> Floats:
-    values = np.array([constant(f"dram_{kind}.{quantity}") for kind in DRAM_KINDS], float)
-    return values[table.dram]
-
-
-def channel_gb_s(kind: str) -> float:
-    """Look up the bandwidth of one DRAM channel.
-
-    Args:
-        kind: One of ``DRAM_KINDS``.
-
-    Returns:
-        GB/s.
-
-    Raises:
-        KeyError: For a kind that is unknown.
-    """
-    return float(constant(f"dram_{kind}.bandwidth"))
-
-
-def dram_gb_s(table: ChipTable) -> Floats:
-    """Work out the bandwidth of all DRAM channels together.
-
-    Args:
-        table: The chips, (n,).
-
-    Returns:
-        GB/s of each chip, (n,).
-    """
-    return _of_dram(table, "bandwidth") * table.dram_channels
-
-
-def _channel_groups(table: ChipTable) -> Floats:
-    """PHYs of each chip: of single channels, or of stacks, which are placed whole however little of them is used."""
-    groups: Floats = np.ceil(table.dram_channels / _of_dram(table, "channels"))
-    return groups
-
-
-def _interface_mm2(table: ChipTable) -> Floats:
-    """PHYs and controllers; a channel at a lower data rate, a fraction of one, takes as much as any."""
-    phys = _of_dram(table, "interface_area") * _channel_groups(table)
-    area: Floats = phys + _of_dram(table, "controller_area") * np.ceil(table.dram_channels)
-    return area
 
 
 def _datapath_effort(table: ChipTable) -> Floats:
@@ -289,10 +251,10 @@ def _port_bits(table: ChipTable, gb_s: Floats) -> Floats:
 
 
 def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, Floats]:
-    """mm2 by part."""
+    """Area of each part of a chip (AREA_PARTS) in mm2, (n,) each."""
     gates, effort = scale("area", table.node_nm), _datapath_effort(table)
     parts = {name: macros * macro.areas[name] * UM2_TO_MM2 for name in MACRO_AREA_PARTS}
-    buffer_mm2 = _buffer_laws(table.buffer_mb)[0]
+    buffer_mm2 = buffer_laws(table.buffer_mb)[0]
     port = constant("buffer.port_area") * _port_bits(table, table.buffer_gb_s)
     router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s)
     adder = constant("logic.adder_area") + constant("logic.flipflop_area")
@@ -313,38 +275,15 @@ def _areas(table: ChipTable, macro: MacroCircuit, macros: Floats) -> dict[str, F
     # Clock tree and control of the digital circuits, as a share of the area that they serve.
     served = parts["buffer"] + parts["noc"] + parts["vector"] + parts["partial_sums"]
     parts["clock"] = constant("digital.control_share") * served
-    parts["dram_interface"] = _interface_mm2(table)
+    parts["dram_interface"] = interface_mm2(table)
     return parts
 
 
-@cache
-def _log_buffer() -> tuple[Floats, Floats, Floats]:
-    sizes = np.log(constant("buffer.kilobytes"))
-    quantities = ("area", "read_energy", "write_energy")
-    values = np.log([constant(f"buffer.{quantity}") for quantity in quantities])
-    return sizes, values, np.diff(values) / np.diff(sizes)
-
-
-def _buffer_laws(megabytes: Floats) -> Floats:
-    """Area (mm2), read and write energy (pJ a bit) of buffers at 28 nm, shape (3, n).
-
-    Piecewise linear in logarithms between the sizes of the constants file, the end slopes kept beyond its ends.
-
-    Returns:
-        (3, n) area, read energy and write energy.
-    """
-    sizes, values, slope = _log_buffer()
-    at = np.log(megabytes * 1024)
-    index = np.minimum(np.maximum(np.searchsorted(sizes, at) - 1, 0), slope.shape[1] - 1)
-    laws: Floats = np.exp(values[:, index] + slope[:, index] * (at - sizes[index]))
-    return laws
-
-
 def _energies(table: ChipTable, macro: MacroCircuit, area_mm2: Floats) -> dict[str, Floats]:
-    """pJ an event; those of the macro, and of what surrounds it."""
+    """Energies in pJ an event, (n,) each: those of the macro, and those of what surrounds it."""
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
     digital = relative * (1 + constant("digital.control_share")) * _datapath_effort(table)
-    _, read, stored = _buffer_laws(table.buffer_mb)
+    _, read, stored = buffer_laws(table.buffer_mb)
     distance_mm = 2 / 3 * np.sqrt(area_mm2)  # mean Manhattan distance of two points on a square
     adder = constant("logic.adder_capacitance") + constant("logic.flipflop_capacitance")
     volts2 = table.supply_v**2 * scale("energy", table.node_nm) * 1e-3
@@ -355,18 +294,19 @@ def _energies(table: ChipTable, macro: MacroCircuit, area_mm2: Floats) -> dict[s
         "op_energy": constant("vector.op_energy") * digital,
         "mac_energy": constant("vector.mac_energy") * digital,
         "partial_sum_energy": adder * constant("noc.partial_sum") * volts2 * table.activity,
-        "dram_energy": _of_dram(table, "energy"),
+        "dram_energy": of_dram(table, "energy"),
         "edram_energy": constant("edram.energy") * digital,
     }
 
 
 def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
-    """mW at the node and supply of each chip, with what its DRAM takes while nothing is read or written."""
+    """Leakage of each chip, and power of its DRAM while nothing is read or written, in mW (n,)."""
     relative = scale("energy", table.node_nm) * (table.supply_v / constant("logic.supply")) ** 2
     lanes = constant("vector.lane_area") * table.vector_lanes
     router = constant("noc.router_area") * _port_bits(table, table.noc_gb_s) * table.pes
     logic_um2 = macros * macro.leaking_um2 + (lanes + router) * _datapath_effort(table)
     cells = macros * table.planes * table.rows * table.cols * table.cell_bits
+    # The RRAM family's own cells keep their state without a supply.
     bits = np.where(macro.geometry.is_rram & (table.cell == 0), 0, cells)
     milliwatts = (
         constant("logic.leakage") * logic_um2 * 1e-6
@@ -374,18 +314,22 @@ def _leakage(table: ChipTable, macro: MacroCircuit, macros: Floats) -> Floats:
         + constant("buffer.leakage") * table.buffer_mb * 1e-3
         + constant("edram.refresh") * _edram_mb(table) * 1e-3
     )
-    idle = _of_dram(table, "idle") * _channel_groups(table)
+    idle = of_dram(table, "idle") * channel_groups(table)
     leakage: Floats = milliwatts * relative * table.leakage_factor + idle
     return leakage
 
 
 def _held_mw(table: ChipTable, bits: Floats) -> Floats:
-    """mW at 28 nm that so many cells leak, or are rewritten with, (n,).
+    """Power that cells take to hold their state: leakage, and refresh of those that lose it.
 
-    A cell that keeps its state for a while is rewritten at the end of it.
+    A cell with a retention time is rewritten once in that time.
+
+    Args:
+        table: The chips, (n,).
+        bits: Bits that each chip's cells hold, (n,).
 
     Returns:
-        (n,) mW.
+        mW at 28 nm, (n,).
     """
     usual = np.full(table.size, constant("sram_cell.leakage"))
     milliwatts = table.of_cell("leakage", usual) * bits * 1e-9
@@ -393,6 +337,6 @@ def _held_mw(table: ChipTable, bits: Floats) -> Floats:
         none = np.zeros(table.size)
         retention = table.of_cell("retention", none)
         energy = table.of_cell("write_energy", none)
-        rate = np.where(retention > 0, 1 / np.where(retention > 0, retention, 1), 0)
-        milliwatts = milliwatts + energy * rate * bits * 1e-9
+        rewrites_per_s = np.where(retention > 0, 1 / np.where(retention > 0, retention, 1), 0)
+        milliwatts = milliwatts + energy * rewrites_per_s * bits * 1e-9
     return milliwatts

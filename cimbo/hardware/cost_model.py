@@ -35,19 +35,21 @@ class CostResult:
     """What n pairs (network, chip) cost, each column of shape (n,).
 
     Attributes:
-        latency_ms: Of one run of the network, whatever its batch, by a schedule that exists.
-        interval_ms: Between two results; less than the former where layers work side by side.
-        latency_ms_low: By one that may be too good; less than the other only where ``is_bound``.
-        energy_uj: Of one run, by the former.
-        energy_uj_low: By the latter.
-        area_mm2: Of the chip.
-        dram_bytes: Over the DRAM's channels in one run.
-        cycles: Of the arrays in one run.
+        latency_ms: Time of one run of the network with its whole batch, by a schedule that the chip
+            can run.
+        interval_ms: Time between two results; less than ``latency_ms`` where layers work side by side.
+        latency_ms_low: Lower bound of the latency; less than ``latency_ms`` only where ``is_bound``.
+        energy_uj: Energy of one run, by the schedule that the chip can run.
+        energy_uj_low: Lower bound of the energy.
+        area_mm2: Area of the chip.
+        dram_bytes: Bytes over the DRAM's channels in one run.
+        cycles: Cycles of the arrays in one run.
         clock_ns: One cycle of the arrays.
         utilisation: Multiply-accumulates over what the chip could do in that time.
-        leakage_mw: Of the chip.
+        leakage_mw: Leakage of the chip.
         resident: Whether weights stay on the chip between runs.
-        is_bound: Whether partial sums may not fit the buffer, so that the true cost lies between the two.
+        is_bound: Whether partial sums may not fit the buffer, so that the best schedule's costs lie
+            between the lower bounds and the costs given.
         energy_parts_uj: Energy by part.
         area_parts_mm2: Area by part.
     """
@@ -74,13 +76,12 @@ class CostResult:
         Returns:
             Columns (n,), those of the parts as energy_uj.PART and area_mm2.PART.
         """
-        names = []
+        columns: dict[str, NDArray[Any]] = {}
         for field in fields(self):
             if not field.name.endswith(PART_SUFFIXES):
-                names.append(field.name)
-        found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in names}
-        found |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}
-        return found | {f"area_mm2.{name}": value for name, value in self.area_parts_mm2.items()}
+                columns[field.name] = getattr(self, field.name)
+        columns |= {f"energy_uj.{name}": value for name, value in self.energy_parts_uj.items()}
+        return columns | {f"area_mm2.{name}": value for name, value in self.area_parts_mm2.items()}
 
 
 PART_SUFFIXES = ("_parts_uj", "_parts_mm2")
@@ -89,11 +90,12 @@ PART_SUFFIXES = ("_parts_uj", "_parts_mm2")
 def simulate_batch(
     workloads: Workload | Sequence[Workload], chips: Chips
 ) -> dict[str, NDArray[Any]]:
-    """Evaluates n pairs (network, chip) at once; the same figures as ``simulate``.
+    """Evaluate n pairs (network, chip) at once; the same figures as ``simulate``.
 
     Args:
-        workloads: One, or a list as long as the chips, or of any length with a single chip.
-        chips: A list of chips, one chip, or a mapping of columns.
+        workloads: One network for all chips, one for each chip, or any number of them on a single
+            chip.
+        chips: A list of chips, one chip, or a mapping from genes to columns of values.
 
     Returns:
         Columns of shape (n,): latency_ms, energy_uj and dram_bytes of a run of the whole batch, inferences_per_s and
@@ -102,26 +104,31 @@ def simulate_batch(
         ``GENERATION_METRICS`` stand beside them.
 
     Raises:
-        BadInput: Where a chip is none, naming the chip and the gene.
+        BadInput: Where a chip's genes are not valid, naming the chip and the gene.
     """
-    if isinstance(workloads, Workload):
-        listed = [workloads]
-    else:
-        listed = list(workloads)
-    columns = _simulated(listed, chips)
-    loops = [each.loop for each in listed]
-    batch = np.array([each.batch for each in listed])
-    if any(loop is not None for loop in loops):
-        mean_steps = []
-        for each, loop in zip(listed, loops, strict=True):
-            mean_steps.append(each if loop is None else loop.step)
-        tokens = np.array([0 if loop is None else loop.tokens for loop in loops])
-        columns = request_costs(columns, _simulated(mean_steps, chips), tokens, batch)
+    networks = _listed(workloads)
+    columns = _simulated(networks, chips)
+    batch = np.array([network.batch for network in networks])
+    if any(network.loop is not None for network in networks):
+        # A network without a token loop takes part with 0 steps, whatever these would cost.
+        mean_steps = [
+            network if network.loop is None else network.loop.step for network in networks
+        ]
+        tokens = [0 if network.loop is None else network.loop.tokens for network in networks]
+        step_columns = _simulated(mean_steps, chips)
+        columns = request_costs(columns, step_columns, np.array(tokens), batch)
     return columns | throughput(columns, batch)
 
 
+def _listed(workloads: Workload | Sequence[Workload]) -> list[Workload]:
+    """The networks as a list, also where there is only one."""
+    if isinstance(workloads, Workload):
+        return [workloads]
+    return list(workloads)
+
+
 def same_schedule_costs(workload: Workload, chips: Chips) -> dict[str, NDArray[Any]]:
-    """Evaluates a network on chips that all run it as is best for the first of them.
+    """Evaluate a network on several chips, all with the schedule that is best for the first one.
 
     Args:
         workload: The network.
@@ -131,30 +138,29 @@ def same_schedule_costs(workload: Workload, chips: Chips) -> dict[str, NDArray[A
         Columns of shape (n,), as ``simulate_batch`` gives them.
 
     Raises:
-        BadInput: Where a chip is none, naming the chip and the gene.
+        BadInput: Where a chip's genes are not valid, naming the chip and the gene.
     """
-    part = circuit(chip_table(chips))
-    columns = _follow_first(workload, part)
+    circuits = circuit(chip_table(chips))
+    columns = _follow_first(workload, circuits)
     loop = workload.loop
     if loop is not None:
-        columns = request_costs(
-            columns, _follow_first(loop.step, part), loop.tokens, workload.batch
-        )
+        step_columns = _follow_first(loop.step, circuits)
+        columns = request_costs(columns, step_columns, loop.tokens, workload.batch)
     return columns | throughput(columns, workload.batch)
 
 
-def _follow_first(workload: Workload, part: Circuit) -> dict[str, NDArray[Any]]:
-    """Costs of single runs on some chips, with the weights kept that are kept on the first."""
-    grid = Grid([workload.unique[0]], part.table.size)
-    sums = plan_pairs(PlanInputs.of(part), grid, follow_first=True).sums
-    return pair_costs(part, sums).to_columns()
+def _follow_first(workload: Workload, circuits: Circuit) -> dict[str, NDArray[Any]]:
+    """Costs of single runs on some chips, which keep the weights that the first of them keeps."""
+    grid = Grid([workload.unique[0]], circuits.table.size)
+    sums = plan_pairs(PlanInputs.of(circuits), grid, follow_first=True).sums
+    return pair_costs(circuits, sums).to_columns()
 
 
 def _simulated(workloads: Sequence[Workload], chips: Chips) -> dict[str, NDArray[Any]]:
-    """Costs of single runs, whatever loop may follow them."""
+    """Costs of single runs, without the token loops that may follow them, columns of shape (n,)."""
     _keep_heap()
     blocks = _blocks(workloads, chips)
-    return joined_columns([_solve(part, grids).to_columns() for part, grids in blocks])
+    return joined_columns([_solve(circuits, grids).to_columns() for circuits, grids in blocks])
 
 
 def throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> dict[str, Any]:
@@ -175,10 +181,12 @@ def throughput(columns: Mapping[str, Any], batch: NDArray[np.int64] | int) -> di
 
 @cache
 def _keep_heap() -> None:
-    """Frees one large block, never touched, before the first batch.
+    """Make the C library keep its heap between chunks, by freeing one large block before the first.
 
-    The C library gives the top of its heap back after every chunk, and the next one faults it in page by page, a third of
-    the time, until a block this large has been freed: glibc then keeps up to twice as much. Elsewhere it does nothing.
+    glibc otherwise gives the top of the heap back to the system after every chunk, and the next
+    chunk faults it in again page by page, which takes a third of the time. Once a block of this
+    size was freed, glibc keeps up to twice as much. The block is never touched, so it costs no
+    memory; with other C libraries this has no effect.
     """
     np.empty(28 * 2**20, dtype=np.uint8)
 
@@ -189,46 +197,53 @@ def pair_up(
     """Pair networks with chips, chunk by chunk, so that memory stays bounded.
 
     Args:
-        workloads: One network, or a list as long as the chips, or of any length with a single chip.
-        chips: A list of chips, one chip, or a mapping of columns.
+        workloads: One network for all chips, one for each chip, or any number of them on a single
+            chip.
+        chips: A list of chips, one chip, or a mapping from genes to columns of values.
 
     Yields:
         The circuits of a chunk's chips, one for each pair, and the grid of the chunk's rows; in the
         order of the pairs.
 
     Raises:
-        BadInput: Where a chip is none, or networks and chips do not pair up.
+        BadInput: Where a chip's genes are not valid, or networks and chips do not pair up.
     """
-    for part, grids in _blocks(workloads, chips):
+    for circuits, grids in _blocks(workloads, chips):
         for span, grid in grids:
-            yield part.select(span), grid
+            yield circuits.select(span), grid
 
 
 def _blocks(
     workloads: Workload | Sequence[Workload], chips: Chips
 ) -> Iterator[tuple[Circuit, Iterator[tuple[slice, Grid]]]]:
-    """The circuits of a block of chips, and which of them make up each chunk of rows, with its grid."""
+    """Pair networks with chips in blocks of PAIRS_IN_FLIGHT pairs.
+
+    Circuits are worked out for a block at once, rows for a chunk of it, of which there are fewer.
+
+    Yields:
+        The circuits of a block's chips, one for each pair, and the chunks of the block as `_grids`
+        yields them.
+    """
     table = chip_table(chips)
-    if isinstance(workloads, Workload):
-        listed = [workloads]
-    else:
-        listed = list(workloads)
-    size = _common_size(len(listed), table.size)
+    networks = _listed(workloads)
+    size = _common_size(len(networks), table.size)
     table = table.broadcast(size)
     for start in range(0, size, PAIRS_IN_FLIGHT):
         block = slice(start, min(start + PAIRS_IN_FLIGHT, size))
-        chosen = listed if len(listed) == 1 else listed[block]
-        yield circuit(table.select(block)), _grids(chosen, block.stop - start)
+        networks_of_block = networks if len(networks) == 1 else networks[block]
+        yield circuit(table.select(block)), _grids(networks_of_block, block.stop - start)
 
 
-def _grids(listed: list[Workload], size: int) -> Iterator[tuple[slice, Grid]]:
-    shapes = [workload.unique[0] for workload in listed]
+def _grids(networks: list[Workload], size: int) -> Iterator[tuple[slice, Grid]]:
+    """Yield each chunk of ``size`` pairs: its pairs as a slice, and the grid of their rows."""
+    shapes = [network.unique[0] for network in networks]
     for span in spans(shapes, size):
-        own = shapes if len(shapes) == 1 else shapes[span]
-        yield span, Grid(own, span.stop - span.start)
+        shapes_of_chunk = shapes if len(shapes) == 1 else shapes[span]
+        yield span, Grid(shapes_of_chunk, span.stop - span.start)
 
 
 def _common_size(workloads: int, chips: int) -> int:
+    """Number of pairs that so many networks and chips make. Raises BadInput where they do not pair up."""
     if workloads == 0:
         raise BadInput("workloads", "the list is empty", "give at least one")
     if workloads != chips and 1 not in (workloads, chips):
@@ -238,41 +253,43 @@ def _common_size(workloads: int, chips: int) -> int:
     return max(workloads, chips)
 
 
-def _solve(part: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
-    """Costs of a block: its rows are summed chunk by chunk, what is the same for a whole chip enters at the end."""
-    whole = PlanInputs.of(part)
-    chunks = [plan_pairs(whole.select(span), grid).sums for span, grid in grids]
-    return pair_costs(part, _joined_sums(chunks))
+def _solve(circuits: Circuit, grids: Iterator[tuple[slice, Grid]]) -> CostResult:
+    """Costs of a block of pairs, whose plans are made chunk by chunk."""
+    inputs = PlanInputs.of(circuits)
+    chunks = [plan_pairs(inputs.select(span), grid).sums for span, grid in grids]
+    return pair_costs(circuits, _joined_sums(chunks))
 
 
 def _joined_sums(chunks: Sequence[PlanSums]) -> PlanSums:
     """The sums of all pairs, from those of chunks of pairs."""
     joined = {}
-    for name in (field.name for field in fields(PlanSums)):
-        joined[name] = np.concatenate([getattr(each, name) for each in chunks], axis=-1)
+    for field in fields(PlanSums):
+        columns = [getattr(chunk, field.name) for chunk in chunks]
+        joined[field.name] = np.concatenate(columns, axis=-1)
     return PlanSums(**joined)
 
 
 def pair_costs(part: Circuit, sums: PlanSums) -> CostResult:
-    """Turn what pairs run into what they cost.
+    """Turn the cycles and events of pairs into latency, energy and area.
 
     Args:
-        part: The chips of the pairs, (n,).
-        sums: Cycles and events of their schedules, (n,).
+        part: The circuits of the pairs' chips, (n,).
+        sums: Cycles and events of the pairs' schedules, (n,).
 
     Returns:
         Latency, energy and area, (n,).
     """
     picojoules = energy_by_part(part, sums.counts, sums.interval)
     energy = _sum(picojoules)
-    low = np.sum(sums.counts_low * part.event_pj, axis=0)
-    low = low + part.leakage_mw * np.minimum(sums.cycles_low, sums.interval) * part.clock_ns
     cycles = np.maximum(sums.cycles, sums.interval)
-    is_known = (
-        part.table.execution > 0
-    ) & ~sums.is_bound  # of stages, whose shares are in no bound
-    cycles_low = np.where(is_known, cycles, sums.cycles_low)
-    low = np.where(is_known, energy, np.minimum(low, energy))
+    event_energy_low = np.sum(sums.counts_low * part.event_pj, axis=0)
+    leaking_cycles = np.minimum(sums.cycles_low, sums.interval)
+    energy_low = event_energy_low + part.leakage_mw * leaking_cycles * part.clock_ns
+    # The low schedule does not know what stages of a pipeline share, so where sums fit the buffer
+    # the costs themselves are the bound of a pipelined chip.
+    is_exact = (part.table.execution > 0) & ~sums.is_bound
+    cycles_low = np.where(is_exact, cycles, sums.cycles_low)
+    low = np.where(is_exact, energy, np.minimum(energy_low, energy))
     return CostResult(
         latency_ms=cycles * part.clock_ns * 1e-6,
         interval_ms=sums.interval * part.clock_ns * 1e-6,
@@ -293,25 +310,26 @@ def pair_costs(part: Circuit, sums: PlanSums) -> CostResult:
 
 
 def _sum(parts: Mapping[str, Floats]) -> Floats:
+    """Sum of the columns of all parts, (n,)."""
     total: Floats = sum(parts.values(), np.zeros(1))
     return total
 
 
 def energy_by_part(part: Circuit, counts: Floats, cycles: Floats) -> dict[str, Floats]:
-    """Picojoules of each part.
+    """Work out the energy that each part of a chip spends.
 
     Args:
-        part: The chips, (n,) or one for all.
-        counts: Events in the order of their fields, (fields, n).
-        cycles: Of the arrays, (n,).
+        part: The chips' circuits, (n,) or one for all.
+        counts: Events in the order of EVENT_FIELDS, (events, n).
+        cycles: Cycles of the arrays in which the chip leaks, (n,).
 
     Returns:
-        Columns of shape (n,) by part.
+        pJ by part (ENERGY_PARTS and "leakage"), (n,) each.
     """
-    event = dict(zip(EVENT_FIELDS, counts, strict=True))
+    count_of = dict(zip(EVENT_FIELDS, counts, strict=True))
     parts: dict[str, Floats] = {}
     for name, terms in ENERGY_PARTS.items():
-        parts[name] = sum(event[what] * part.energies[energy] for what, energy in terms)
+        parts[name] = sum(count_of[event] * part.energies[energy] for event, energy in terms)
     return parts | {"leakage": part.leakage_mw * cycles * part.clock_ns}
 
 
@@ -327,7 +345,7 @@ def area_mm2(chips: Chips) -> Floats:
         mm2 of each chip, (n,).
 
     Raises:
-        BadInput: Where a chip is none, naming the chip and the gene.
+        BadInput: Where a chip's genes are not valid, naming the chip and the gene.
     """
     return circuit(chip_table(chips)).area_mm2
 

@@ -25,8 +25,10 @@ def is_flash(bits: Floats, kind: Indices) -> Floats:
     Returns:
         1 for such a converter, 0 for one of successive approximation.
     """
-    few = (kind == CONVERTER_KINDS.index("auto")) & (bits <= constant("adc.most_flash_bits"))
-    return np.where((kind == CONVERTER_KINDS.index("flash")) | few, 1.0, 0.0)
+    is_auto_flash = (kind == CONVERTER_KINDS.index("auto")) & (
+        bits <= constant("adc.most_flash_bits")
+    )
+    return np.where((kind == CONVERTER_KINDS.index("flash")) | is_auto_flash, 1.0, 0.0)
 
 
 def adc_area(bits: Floats, kind: Indices) -> Floats:
@@ -83,7 +85,8 @@ def adc_steps(bits: Floats, kind: Indices) -> Floats:
 def tree_adders(inputs: Floats, bits: Floats) -> Floats:
     """Count the one-bit adders of a tree of ripple adders.
 
-    Each level is one bit wider than the one before it.
+    Each level is one bit wider than the one before it: n inputs of b bits and depth d = log2 n take
+    sum over levels l of n / 2^(l + 1) (b + l) = n (b + 1) - (b + d + 1) adders.
 
     Args:
         inputs: Numbers that the tree adds up.
@@ -130,9 +133,10 @@ def adder_delay(operands: Floats) -> Floats:
 def line_delay(length_um: Floats, load: Floats, node_nm: Floats, slow: Floats) -> Floats:
     """Work out the delay of a line across an array, from its driver to its last cell.
 
-    Elmore's delay of a driver with a distributed line behind it, 0.69 R_d C + 0.38 R C (Bakoglu, 1990); or that of
-    the line cut up by repeaters, which grows with the length only, 2.5 length (tau r c)^(1/2), where that is less.
-    The wire has the same resistance times capacitance a length whatever the supply; driver and repeaters slow down.
+    The lesser of two: Elmore's delay of a driver (resistance R_d) with a distributed line behind it (R, C),
+    0.69 R_d C + 0.38 R C (Bakoglu, 1990); or the delay of the line cut up by repeaters (time constant tau), which is
+    linear in the length, 2.5 length (tau r c)^(1/2), with r and c of the line a length. Driver and repeaters slow down
+    at a lower supply, the wire does not.
 
     Args:
         length_um: Length of each line.
@@ -147,8 +151,9 @@ def line_delay(length_um: Floats, load: Floats, node_nm: Floats, slow: Floats) -
     wire = constant("wire.capacitance") * length_um + load
     driven = 0.69 * constant("word_line.driver") * slow * wire * KOHM_FF_TO_NS
     distributed = 0.38 * resistance * length_um * wire * KOHM_FF_TO_NS / 1e3
-    each = np.sqrt(constant("wire.repeater") * slow * resistance * KOHM_FF_TO_NS / 1e3)
-    repeated = 2.5 * np.sqrt(length_um * wire) * each
+    per_root_length = np.sqrt(constant("wire.repeater") * slow * resistance * KOHM_FF_TO_NS / 1e3)
+    # sqrt(length x C) is length x sqrt(c)
+    repeated = 2.5 * np.sqrt(length_um * wire) * per_root_length
     delay: Floats = np.minimum(driven + distributed, repeated)
     return delay
 
@@ -158,8 +163,9 @@ def weighed_columns(columns: Floats, cell_bits: Floats, weight_bits: Floats) -> 
 
     Args:
         columns: Columns that are summed.
-        cell_bits: Bits of a cell of theirs.
-        weight_bits: Bits of a weight; columns beyond them are of further weights, and as heavy.
+        cell_bits: Bits of a weight in one of their cells.
+        weight_bits: Bits of a weight. Columns beyond those of one weight belong to further weights,
+            whose columns have the same weights again.
 
     Returns:
         Columns, at least 1.
@@ -172,12 +178,13 @@ def weighing_units(columns: Floats, cell_bits: Floats, weight_bits: Floats) -> F
 
     Args:
         columns: Columns that are summed.
-        cell_bits: Bits of a cell of theirs.
+        cell_bits: Bits of a weight in one of their cells.
         weight_bits: Bits of a weight.
 
     Returns:
-        1, 2, 4, ... units of the columns of each weight, for a sum; 0 for a column by itself.
+        Units of one sum: 1 + 2^c + 4^c + ... for the columns of each weight, with cells of c bits; 0
+        where a column is converted by itself.
     """
     weighed = weighed_columns(columns, cell_bits, weight_bits)
-    units = (2.0 ** (weighed * cell_bits) - 1) / (2.0**cell_bits - 1)
+    units = (2.0 ** (weighed * cell_bits) - 1) / (2.0**cell_bits - 1)  # the geometric series
     return np.where(columns > 1, units * columns / weighed, 0.0)

@@ -4,6 +4,9 @@ They are first-order laws and no simulator: time by the roofline (Williams et al
 arrays, DRAM, buffer, NoC and vector unit, and energy by what each event of that ideal schedule costs. Ceilings, partial sums
 in the buffer and the vector unit's operands are left out, as is whatever another simulator knows better. That is learned from
 measurements, as a factor near one rather than as a product over all genes.
+
+A *row* is one distinct layer shape of one (network, chip) pair. ``Columns`` are arrays by name, of shape (rows,) or, summed
+over the rows of each pair, (pairs,). Cycles are those of the arrays.
 """
 
 from __future__ import annotations
@@ -28,49 +31,39 @@ Columns = dict[str, Floats]
 
 
 def features(workloads: Workload | Sequence[Workload], chips: Chips) -> Columns:
-    """Derives features of n pairs, each of shape (n,): logarithms of what costs scale with, and whether weights stay.
+    """Derive features of n (network, chip) pairs, each of shape (n,).
 
     Args:
         workloads: As ``simulate_batch`` takes them.
         chips: As ``simulate_batch`` takes them.
 
     Returns:
-        Natural logarithms. Times in ns: the clock, each resource by itself ("load": weights into the arrays), and
-        ``log_roofline_ns`` of the layers one after the other. Energies in pJ: each group of parts by itself, and
-        ``log_ideal_pj`` their sum. Sizes: MACs, weight bits, tiles a macro, area in mm2. ``fits`` and ``resident``: 1
-        where the weights could stay on the chip, and where the roofline keeps them there.
+        Features by name. Those that begin with "log_" are log(1 + x) of: times in ns (the clock,
+        each resource by itself with "load" for weights into the arrays, and ``roofline_ns`` of the
+        layers one after the other); energies in pJ (each group of parts by itself, and ``ideal_pj``
+        their sum); sizes (MACs, weight bits, tiles a macro, area in mm2). ``fits`` and ``resident``
+        are 1 where the weights could stay on the chip, and where the roofline keeps them there.
 
     Raises:
         BadInput: As ``simulate_batch`` does.
     """
     pairs = pair_up(workloads, chips)
-    return joined_columns([_features(part, grid) for part, grid in pairs])
+    return joined_columns([_features(circuits, grid) for circuits, grid in pairs])
 
 
 def _features(part: Circuit, grid: Grid) -> Columns:
+    """Features of the pairs of a grid, (pairs,) each; ``part`` are the circuits of their chips."""
     tiling = tile_grid(part.chip_columns, grid)
     static = ~tiling.layers.is_dynamic
     tiles = grid.sums(static * tiling.tiles)
-    spare = part.capacity_tiles - tiles
-    events = {name: grid.sums(each) for name, each in _events(tiling).items()}
-    every, stays = _resources(tiling, np.inf), _resources(tiling, 1.0)
-    stays["load"] = stays["load"] * 0
-    slow, fast = (_with_roofline(tiling, cycles) for cycles in (every, stays))
-    share = partly(tiling, grid.network).share * (fast["roofline"] <= 1.05 * slow["roofline"])
-    some = {name: grid.sums(share * fast[name] + (1 - share) * slow[name]) for name in slow}
-    weights = {name: grid.sums(each) for name, each in _weights(tiling, share).items()}
-    ways = [
-        _figures(part, _summed(tiling, grid, every), _energies(part, events, events["weights"])),
-        _figures(part, some, _energies(part, events, weights["loaded"])),
-        _figures(part, _kept(tiling, grid, spare), _energies(part, events, 0 * spare)),
-    ]
+    fits = tiles <= part.capacity_tiles
+    ways = _ways_to_run(part, grid, tiling)
     scores = [_score(part, way) for way in ways]
-    scores[2] = np.where(spare >= 0, scores[2], np.inf)
+    scores[2] = np.where(fits, scores[2], np.inf)  # all weights stay: only where they fit
     best = np.argmin(scores, axis=0)
-    resident = best == 2
-    chosen = {}
+    figures = {}
     for name in ways[0]:
-        chosen[name] = np.choose(best, [way[name] for way in ways])
+        figures[name] = np.choose(best, [way[name] for way in ways])
     sizes = {
         "macs": grid.sums(tiling.layers.macs),
         "weight_bits": grid.sums(static * tiling.weight_bits),
@@ -78,22 +71,51 @@ def _features(part: Circuit, grid: Grid) -> Columns:
         "area_mm2": part.area_mm2,
         "clock_ns": part.clock_ns,
     }
-    logs = {f"log_{name}": np.log1p(each) for name, each in (chosen | sizes).items()}
-    flags = {"fits": tiles <= part.capacity_tiles, "resident": resident}
-    return logs | {name: flag.astype(float) for name, flag in flags.items()}
+    logs = {f"log_{name}": np.log1p(values) for name, values in (figures | sizes).items()}
+    return logs | {"fits": fits.astype(float), "resident": (best == 2).astype(float)}
+
+
+def _ways_to_run(part: Circuit, grid: Grid, tiling: Tiling) -> list[Columns]:
+    """Times and energies of the pairs if all weights are reloaded, some layers' stay, or all stay.
+
+    Returns:
+        Figures of the three ways, in this order, (pairs,) each.
+    """
+    static = ~tiling.layers.is_dynamic
+    events = {name: grid.sums(counts) for name, counts in _events(tiling).items()}
+    reloaded_cycles, kept_cycles = _resources(tiling, np.inf), _resources(tiling, 1.0)
+    kept_cycles["load"] = kept_cycles["load"] * 0
+    reloaded = _with_roofline(tiling, reloaded_cycles)
+    kept = _with_roofline(tiling, kept_cycles)
+    # A layer whose weights stay has no copies; it stays unless that makes it much slower.
+    is_worth_it = kept["roofline"] <= 1.05 * reloaded["roofline"]
+    share = partly(tiling, grid.network).share * is_worth_it
+    mixed = {}
+    for name in reloaded:
+        mixed[name] = grid.sums(share * kept[name] + (1 - share) * reloaded[name])
+    loaded_bits = grid.sums(_loaded_weight_bits(tiling, share))
+    spare = part.capacity_tiles - grid.sums(static * tiling.tiles)
+    no_bits = 0 * spare
+    all_reloaded = _summed(tiling, grid, reloaded_cycles)
+    all_kept = _all_kept(tiling, grid, spare)
+    return [
+        _figures(part, all_reloaded, _energies(part, events, events["weights"])),
+        _figures(part, mixed, _energies(part, events, loaded_bits)),
+        _figures(part, all_kept, _energies(part, events, no_bits)),
+    ]
 
 
 def _figures(part: Circuit, cycles: Columns, energies: Columns) -> Columns:
-    """Times in ns, and energies with leakage and their sum."""
-    times = {f"{name}_ns": each * part.clock_ns for name, each in cycles.items()}
+    """Times in ns of all resources, energies in pJ with leakage, and ``ideal_pj``, their sum, (pairs,) each."""
+    times = {f"{name}_ns": values * part.clock_ns for name, values in cycles.items()}
     energies = energies | {"leakage_pj": part.leakage_mw * times["roofline_ns"]}
     return times | energies | {"ideal_pj": np.sum([*energies.values()], axis=0)}
 
 
 def _score(part: Circuit, figures: Columns) -> Floats:
-    """What the chip's schedules are chosen by, the less the better."""
+    """The figure that each chip's gene ``schedule`` minimises, (pairs,)."""
     time, energy = figures["roofline_ns"], figures["ideal_pj"]
-    scores = [time, energy, time * energy]  # in the order of SCHEDULES
+    scores = [time, energy, time * energy]  # in the order of SCHEDULE_GOALS
     chosen: Floats = np.choose(part.table.schedule, scores)
     return chosen
 
@@ -101,24 +123,32 @@ def _score(part: Circuit, figures: Columns) -> Floats:
 # ---- time -----------------------------------------------------------------------------------------------------------
 
 
-def _weights(tiling: Tiling, stays: Floats) -> Columns:
-    """Bits of weights that are loaded at each inference where a share of some layers' stays."""
+def _loaded_weight_bits(tiling: Tiling, share: Floats) -> Floats:
+    """Bits of weights that each inference loads, (rows,), where a fraction ``share`` of a row's layers stays."""
     _, loads = _spills(tiling, _unspilled(tiling, np.inf))
-    return {"loaded": ~tiling.layers.is_dynamic * (1 - stays) * tiling.weight_bits * loads}
+    return ~tiling.layers.is_dynamic * (1 - share) * tiling.weight_bits * loads
 
 
-def _kept(tiling: Tiling, grid: Grid, spare: Floats) -> Columns:
-    """The same with all weights on the chip."""
+def _all_kept(tiling: Tiling, grid: Grid, spare: Floats) -> Columns:
+    """Cycles of each resource, (pairs,), if all weights stay and ``spare`` tiles (pairs,) hold copies."""
     cycles = _resources(tiling, _copies(tiling, grid, spare))
     return _summed(tiling, grid, cycles | {"load": cycles["load"] * tiling.layers.is_dynamic})
 
 
 def _summed(tiling: Tiling, grid: Grid, cycles: Columns) -> Columns:
+    """Add the roofline to cycles of rows, and sum all over each pair, (pairs,)."""
     return {name: grid.sums(values) for name, values in _with_roofline(tiling, cycles).items()}
 
 
 def _copies(tiling: Tiling, grid: Grid, spare: Floats) -> Floats:
-    """Copies of each layer when ``spare`` tiles (pairs,) are shared so that the summed time positions / copies is least."""
+    """Copies of each layer, (rows,), if ``spare`` tiles (pairs,) are shared for the least summed time.
+
+    The summed time of positions / copies is least if the tiles of a layer's copies are proportional
+    to sqrt(positions * tiles); see `residency`. Attention's layers may have any number of copies.
+
+    Returns:
+        Copies, at least 1, (rows,).
+    """
     static = ~tiling.layers.is_dynamic
     weight = static * np.sqrt(tiling.layers.positions * tiling.tiles)
     share = weight / np.maximum(grid.total(weight), 1e-300)
@@ -127,14 +157,14 @@ def _copies(tiling: Tiling, grid: Grid, spare: Floats) -> Floats:
 
 
 def _resources(tiling: Tiling, copies: Floats | float) -> Columns:
-    """Cycles of each resource for each row, with at most so many copies of a layer at work."""
+    """Cycles of each resource for each row, (rows,), with at most ``copies`` of a layer at work."""
     cycles = _unspilled(tiling, copies)
     io_bits, loads = _spills(tiling, cycles)
     return cycles | {"dram": io_bits / tiling.chip.dram_bw, "load": cycles["load"] * loads}
 
 
 def _unspilled(tiling: Tiling, copies: Floats | float) -> Columns:
-    """The same with one load of the weights and without what activations ask of the DRAM."""
+    """Cycles of each resource if weights are loaded once and activations fit the buffer, (rows,) each."""
     layers, chip = tiling.layers, tiling.chip
     moved = tiling.new_input_bits * _input_reads(tiling) + tiling.output_bits
     results = layers.positions * layers.outputs_each * layers.groups
@@ -154,45 +184,53 @@ def _unspilled(tiling: Tiling, copies: Floats | float) -> Columns:
 
 
 def _spills(tiling: Tiling, cycles: Columns) -> tuple[Floats, Floats]:
-    """Bits of activations over the DRAM, and loads of the weights: inputs again for every pass of columns, or weights again.
+    """Work out what does not fit the buffer: bits of activations over the DRAM, and loads of the weights.
 
-    Where partial sums wait and do not fit beside the inputs, they go out and back, or weights come again for each part.
+    The faster of two orders is taken, as in `schedule`. By columns: weights are loaded once, inputs
+    are fetched again for every pass over columns, and partial sums that do not fit beside the inputs
+    go to the DRAM and back. By parts: inputs are cut into parts that fit with their sums, and weights
+    are loaded again for each.
+
+    Args:
+        tiling: The tiles, columns of shape (rows,).
+        cycles: Cycles of each resource without spills, (rows,) each.
 
     Returns:
-        Bits, and loads, each (n,).
+        Bits over the DRAM, and loads of the weights, (rows,) each.
     """
     layers, chip, buffer_bits = tiling.layers, tiling.chip, tiling.chip.buffer_bits
     steady = np.max([cycles[name] for name in ("array", "buffer", "noc", "vector")], axis=0)
-    again = _input_reads(tiling) - 1
-    once = tiling.spills * tiling.working_set_bits
-    refetched = np.maximum(tiling.input_bits - buffer_bits, 0) * again
+    rereads = _input_reads(tiling) - 1
+    part_bits = tiling.spills * tiling.working_set_bits
+    refetched = np.maximum(tiling.input_bits - buffer_bits, 0) * rereads
     results = layers.positions * layers.outputs_each * layers.groups
-    sums = results * constant("buffer.partial_sum")
+    sum_bits = results * constant("buffer.partial_sum")
     trips = _round_trips(tiling)
-    bound = (trips > 0) & (tiling.input_bits + sums > buffer_bits) & ~_on_unit(tiling)
-    there_and_back = tiling.input_bits * (1 + again) + tiling.output_bits + 2 * sums * trips
-    by_column = np.where(bound, there_and_back, once + tiling.spills * refetched)
-    parts = np.clip(np.ceil(2 * (tiling.input_bits + sums) / buffer_bits), 1, layers.positions)
-    parts = np.where(bound, np.maximum(parts, tiling.chunks), tiling.chunks)
-    one_plane = chip.planes <= 1
+    is_bound = (trips > 0) & (tiling.input_bits + sum_bits > buffer_bits) & ~_on_unit(tiling)
+    sums_out = tiling.input_bits * (1 + rereads) + tiling.output_bits + 2 * sum_bits * trips
+    column_bits = np.where(is_bound, sums_out, part_bits + tiling.spills * refetched)
+    parts = np.clip(np.ceil(2 * (tiling.input_bits + sum_bits) / buffer_bits), 1, layers.positions)
+    parts = np.where(is_bound, np.maximum(parts, tiling.chunks), tiling.chunks)
+    has_one_plane = chip.planes <= 1
     times = []
-    for load, bits in ((cycles["load"], by_column), (cycles["load"] * parts, once)):
+    for load, bits in ((cycles["load"], column_bits), (cycles["load"] * parts, part_bits)):
         busy = np.maximum(steady, bits / chip.dram_bw)
-        times.append(np.maximum(load, busy) + one_plane * np.minimum(load, busy))
-    by_part = times[1] < times[0]
-    return np.where(by_part, once, by_column), np.where(by_part, parts, 1.0)
+        times.append(np.maximum(load, busy) + has_one_plane * np.minimum(load, busy))
+    is_by_part = times[1] < times[0]
+    return np.where(is_by_part, part_bits, column_bits), np.where(is_by_part, parts, 1.0)
 
 
 def _with_roofline(tiling: Tiling, cycles: Columns) -> Columns:
-    """Adds the slowest resource, and before it the load where a macro has one plane, beside it otherwise."""
+    """Add the column "roofline", (rows,): load + slowest resource with one plane a macro, else the larger."""
     load = cycles["load"]
-    steady = np.max([each for name, each in cycles.items() if name != "load"], axis=0)
+    steady = np.max([values for name, values in cycles.items() if name != "load"], axis=0)
     one_plane = tiling.chip.planes <= 1
     roofline = np.where(one_plane, load + steady, np.maximum(load, steady))
     return cycles | {"roofline": roofline}
 
 
 def _arrays(tiling: Tiling, copies: Floats | float = np.inf) -> Floats:
+    """Cycles of the arrays, (rows,), with at most ``copies`` of a layer, as far as macros are free."""
     chip, positions = tiling.chip, tiling.layers.positions
     fitting = np.minimum(np.floor(chip.macros / tiling.tiles), np.floor(copies))
     passes = np.ceil(tiling.tiles / chip.macros)
@@ -201,19 +239,26 @@ def _arrays(tiling: Tiling, copies: Floats | float = np.inf) -> Floats:
 
 
 def _round_trips(tiling: Tiling) -> Floats:
-    """How often a partial sum waits in the buffer."""
+    """How often a partial sum is put into the buffer and read again, on average, (rows,)."""
     return round_trips(tiling, tiling.chip.macros, np.ceil(tiling.tiles / tiling.chip.macros))
 
 
 def _on_unit(tiling: Tiling) -> Bools:
-    """Which products of attention run on the vector unit: one MAC a lane and cycle, where that is faster or arrays may not."""
+    """Which products of attention run on the vector unit, (rows,).
+
+    It computes one MAC a lane and cycle, and takes a product where it is faster than the arrays or
+    where these cannot hold attention's operands.
+
+    Returns:
+        True for each such row, (rows,).
+    """
     faster = tiling.layers.macs / tiling.chip.vector_lanes < _arrays(tiling)
-    may = holds_attention(tiling.chip.is_digital)
-    return np.asarray(tiling.layers.is_dynamic & (~may | faster))
+    arrays_may = holds_attention(tiling.chip.is_digital)
+    return np.asarray(tiling.layers.is_dynamic & (~arrays_may | faster))
 
 
 def _input_reads(tiling: Tiling) -> Floats:
-    """How often inputs are read: again for every column tile that finds no macro beside the others."""
+    """How often inputs are read, (rows,): once for each pass, but at most once for each column tile."""
     passes = tiling.row_tiles * tiling.column_tiles / tiling.chip.macros
     return np.clip(passes, 1, tiling.column_tiles)
 
@@ -222,56 +267,59 @@ def _input_reads(tiling: Tiling) -> Floats:
 
 
 def _events(tiling: Tiling) -> Columns:
-    """Events of each row that cost energy."""
+    """Count the events of each row that cost energy, (rows,) each; what moves counts in bits."""
     layers = tiling.layers
-    unit = _on_unit(tiling)
+    on_unit = _on_unit(tiling)
     io_bits, loads = _spills(tiling, _unspilled(tiling, np.inf))
     operands = tiling.precision
-    vectors = layers.positions * operands.input_steps * layers.groups * ~unit
-    sums = layers.positions * layers.outputs_each * layers.groups * ~unit
-    waiting = sums * constant("buffer.partial_sum") * _round_trips(tiling)
+    vector_steps = layers.positions * operands.input_steps * layers.groups * ~on_unit
+    column_sums = vector_steps * layers.outputs_each * tiling.row_tiles * tiling.row_steps
+    macro_steps = layers.positions * operands.input_steps * tiling.tiles * tiling.row_steps
+    results = layers.positions * layers.outputs_each * layers.groups * ~on_unit
+    waiting = results * constant("buffer.partial_sum") * _round_trips(tiling)
+    # The vector unit's lanes form a square, so that each operand serves sqrt(lanes) of them.
     fetched = 2 * layers.macs * operands.act_bits / np.sqrt(tiling.chip.vector_lanes)
-    inputs = np.where(unit, fetched, tiling.new_input_bits * _input_reads(tiling))
+    inputs = np.where(on_unit, fetched, tiling.new_input_bits * _input_reads(tiling))
     return {
-        "sums": vectors
-        * layers.outputs_each
-        * tiling.row_tiles
-        * tiling.row_steps
-        * operands.column_share,
-        "drives": vectors * layers.reduction * tiling.column_tiles,
-        "activations": layers.positions
-        * operands.input_steps
-        * tiling.tiles
-        * tiling.row_steps
-        * ~unit,
-        "macs": layers.macs * unit,
+        "sums": column_sums * operands.column_share,
+        "drives": vector_steps * layers.reduction * tiling.column_tiles,
+        "activations": macro_steps * ~on_unit,
+        "macs": layers.macs * on_unit,
         "ops": layers.vector_ops,
         "read": inputs + waiting,
         "stored": tiling.output_bits + waiting,
         "spilled": io_bits,
         "weights": ~layers.is_dynamic * tiling.weight_bits * loads,
-        "operands": layers.is_dynamic * tiling.weight_bits * loads * ~unit,
+        "operands": layers.is_dynamic * tiling.weight_bits * loads * ~on_unit,
     }
 
 
 def _energies(part: Circuit, event: Columns, weights: Floats) -> Columns:
-    """Picojoules of each pair by what spends them; ``weights`` (n,): bits of them that come from the DRAM each time."""
-    each = part.energies
+    """Energy of each pair by what spends it.
+
+    Args:
+        part: The circuits of the pairs' chips.
+        event: Events of `_events`, (pairs,) each.
+        weights: Bits of weights that each inference loads from the DRAM, (pairs,).
+
+    Returns:
+        pJ, (pairs,) each.
+    """
+    pj = part.energies
     slices = part.macro.geometry.slices
-    conversion = slices * (each["conversion_energy"] + each["bitline_energy"])
-    tree = each["adder_energy"] * part.macro.tree_adders
-    column = conversion + each["shift_energy"] + each["accumulator_energy"] + tree
-    moved = event["read"] + event["stored"]
-    through_buffer = each["read_energy"] + each["store_energy"]
+    conversion = slices * (pj["conversion_energy"] + pj["bitline_energy"])
+    tree = pj["adder_energy"] * part.macro.tree_adders
+    column = conversion + pj["shift_energy"] + pj["accumulator_energy"] + tree
+    row = pj["drive_energy"] + pj["row_energy"]
+    through_buffer = pj["read_energy"] + pj["store_energy"]
+    written = pj["write_energy"] + pj["noc_energy"] + pj["read_energy"]
+    read, stored = event["read"], event["stored"]
+    buffered = read * pj["read_energy"] + stored * pj["store_energy"]
     return {
         "columns_pj": event["sums"] * column,
-        "rows_pj": event["drives"] * (each["drive_energy"] + each["row_energy"])
-        + event["activations"] * each["array_energy"],
-        "moved_pj": event["read"] * each["read_energy"]
-        + event["stored"] * each["store_energy"]
-        + moved * each["noc_energy"],
-        "dram_pj": (event["spilled"] + weights) * (each["dram_energy"] + through_buffer),
-        "write_pj": (weights + event["operands"])
-        * (each["write_energy"] + each["noc_energy"] + each["read_energy"]),
-        "vector_pj": event["ops"] * each["op_energy"] + event["macs"] * each["mac_energy"],
+        "rows_pj": event["drives"] * row + event["activations"] * pj["array_energy"],
+        "moved_pj": buffered + (read + stored) * pj["noc_energy"],
+        "dram_pj": (event["spilled"] + weights) * (pj["dram_energy"] + through_buffer),
+        "write_pj": (weights + event["operands"]) * written,
+        "vector_pj": event["ops"] * pj["op_energy"] + event["macs"] * pj["mac_energy"],
     }

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.hardware.circuit import dram_gb_s
 from cimbo.hardware.cost_model import one_circuit
 from cimbo.hardware.macro import invocation_pj
+from cimbo.hardware.memories import dram_gb_s
 from cimbo.hardware.one_run import simulate
 from cimbo.workloads.layers import Workload
 

@@ -32,22 +32,22 @@ class ArrayGeometry:
         is_current: Whether cells draw current.
         is_digital: Whether adders form the sums.
         is_rram: Whether cells are resistive.
-        slices: Digits of a weight.
+        slices: Digits of a weight, each converted by itself.
         cells_per_weight: Columns of a weight.
-        weight_columns: Weights side by side.
-        input_steps: Pulses of an input.
+        weight_columns: Weights side by side in a row of the array.
+        input_steps: Steps in which an input enters, ``dac_bits`` at a time.
         share: Columns that one converter, or one tree of adders, serves in turn.
         converters: Converters, or trees, of a macro.
-        rows_loaded: Rows whose load a column's settling sees: those switched on, and a share of the idle ones.
+        rows_loaded: Rows whose load a column's settling sees: those switched on, and a fraction of the idle ones.
         plane_load: How much longer a column is for its planes, 1 with one plane.
-        cell_load: Load of a column against one of the family's own cells, whose height its wire has.
+        cell_load: Load of a column over that of one with the family's own cells; its wire is as long as its cells are high.
         cell_height_um: Height of a cell with its planes.
-        column_pitch_um: From one column to the next: a cell's width, or more where converters have less room than that.
+        column_pitch_um: From one column to the next: a cell's width, or more where columns are spread for their converters.
         pitch_stack: How many times wider a converter is than the columns that it serves, rounded up.
-        converter_stack: Rows of converters on top of each other, as many or fewer: where columns are spread instead.
+        converter_stack: Rows of converters on top of each other: ``pitch_stack``, or fewer where columns are spread.
         accumulator_bits: Width of the accumulator behind each converter.
-        weighing: One-bit adders of each converter or tree that make a weight's sum out of its parts.
-        weighing_work: One-bit additions of one sum of a weight.
+        weighing: One-bit adders behind each converter or tree that put a weight's sum together from its parts.
+        weighing_work: One-bit additions that put one sum of a weight together.
     """
 
     is_charge: Bools
@@ -73,7 +73,7 @@ class ArrayGeometry:
 
 
 def array_geometry(table: ChipTable) -> ArrayGeometry:
-    """Count what stands in the arrays of chips.
+    """Work out the sizes of chips' arrays: columns, converters, cells and adders.
 
     Args:
         table: The chips, (n,).
@@ -85,18 +85,19 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
     is_digital, differential = array.is_digital, array.is_differential > 0
     weight = columns_of_weight(array, table.weight_bits)
     weighing, joining = weighing_adders(array, weight)
-    # Columns summed before they are converted, and the two columns of a difference, are one to a converter.
+    # Columns whose sum is read at once: those summed before they are converted, twice as many where
+    # weights are differences, or those of one adder tree.
     summed = np.where(is_digital, array.tree_bits, table.columns_summed)
     summed = np.where(differential & ~is_digital, 2 * summed, summed)
-    served = np.maximum(np.floor(table.cols / summed), 1)
-    share = np.minimum(table.columns_per_adc, served)
+    sums = np.maximum(np.floor(table.cols / summed), 1)  # that a full array has to read
+    share = np.minimum(table.columns_per_adc, sums)
     cell_height = _cell_height_um(cell_um2(table))
-    columns_of_one = summed * share
-    converters = np.ceil(served / share)
-    misfit = _converter_misfit(table, cell_height, columns_of_one)
+    columns_of_converter = summed * share
+    converters = np.ceil(sums / share)
+    misfit = _converter_misfit(table, cell_height, columns_of_converter)
     stack, pitch = _column_layout(table, cell_height, misfit, converters)
-    idle = constant("array.idle_row_load") * (table.rows - table.rows_active)
-    bits = np.where(is_digital, np.ceil(np.log2(table.rows_active)), table.adc_bits)
+    idle_load = constant("array.idle_row_load") * (table.rows - table.rows_active)
+    sum_bits = np.where(is_digital, np.ceil(np.log2(table.rows_active)), table.adc_bits)
     return ArrayGeometry(
         is_charge=table.is_family("charge_sram"),
         is_current=table.is_family("current_sram"),
@@ -108,14 +109,14 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
         input_steps=np.ceil(table.act_bits / table.dac_bits),
         share=share,
         converters=converters,
-        rows_loaded=table.rows_active + idle,
+        rows_loaded=table.rows_active + idle_load,
         plane_load=1 + constant("array.plane_load") * (table.planes - 1),
         cell_load=_cell_load(table),
         cell_height_um=cell_height,
         column_pitch_um=pitch,
         pitch_stack=np.ceil(misfit),
         converter_stack=stack,
-        accumulator_bits=bits + table.act_bits + table.weight_bits,
+        accumulator_bits=sum_bits + table.act_bits + table.weight_bits,
         # The slices (or trees) of a weight may belong to several converters: each has its
         # share of the adders.
         weighing=np.where(is_digital, weighing + joining / weight.trees, weighing / weight.slices),
@@ -124,6 +125,7 @@ def array_geometry(table: ChipTable) -> ArrayGeometry:
 
 
 def _built_array(table: ChipTable) -> BuiltArray:
+    """The sizes of the chips' arrays by which the columns of a weight are counted, (n,) each."""
     return BuiltArray(
         cols=table.cols,
         rows_active=table.rows_active,
@@ -138,9 +140,9 @@ def _built_array(table: ChipTable) -> BuiltArray:
 
 
 def built_tree_bits(table: ChipTable) -> Floats:
-    """Work out how many bits of a weight one tree takes.
+    """Work out how many bits of a weight one adder tree of a digital array takes.
 
-    Where a chip does not say, a tree takes all of them; it never takes more.
+    Where the gene ``tree_bits`` is 0, a tree takes all of them; it never takes more.
 
     Args:
         table: The chips, (n,).
@@ -153,27 +155,36 @@ def built_tree_bits(table: ChipTable) -> Floats:
 
 
 def _cell_height_um(area_um2: Floats) -> Floats:
+    """Height of cells of some area, whose width is WIDTH_OF_HEIGHT times as much, (n,)."""
     height: Floats = np.sqrt(area_um2 / WIDTH_OF_HEIGHT)
     return height
 
 
-def _converter_misfit(table: ChipTable, cell_height: Floats, columns_of_one: Floats) -> Floats:
-    """How many times wider a converter is than the columns that it serves, at least 1; 1 of digital arrays."""
+def _converter_misfit(
+    table: ChipTable, cell_height: Floats, columns_of_converter: Floats
+) -> Floats:
+    """How many times wider a converter is than the columns that it serves, at least 1, (n,); 1 in digital arrays."""
     narrowest = constant("adc.narrowest") * np.sqrt(table.node_nm / 28)
-    misfit = np.maximum(narrowest / (columns_of_one * WIDTH_OF_HEIGHT * cell_height), 1)
+    misfit = np.maximum(narrowest / (columns_of_converter * WIDTH_OF_HEIGHT * cell_height), 1)
     return np.where(table.is_family("digital_sram"), 1, misfit)
 
 
 def _column_layout(
     table: ChipTable, cell_height: Floats, misfit: Floats, converters: Floats
 ) -> tuple[Floats, Floats]:
-    """Rows of converters on top of each other, and um from column to column: the layout of least area, (n,) each.
+    """Choose the layout of least area where converters are wider than the columns that they serve.
 
-    Where a converter is wider than the columns that it serves, either converters are stacked, which takes wires past them,
-    or columns are spread. So wider cells never give a smaller macro: what they allow, spreading allows too.
+    Either converters are stacked in several rows, which takes wires past them, or columns are spread. As spreading is
+    allowed, wider cells never give a smaller macro.
+
+    Args:
+        table: The chips, (n,).
+        cell_height: um, (n,).
+        misfit: How many times wider a converter is than its columns, (n,).
+        converters: Converters of a macro, (n,).
 
     Returns:
-        Rows of converters, and um, each (n,).
+        Rows of converters on top of each other, and um from column to column, (n,) each.
     """
     width = WIDTH_OF_HEIGHT * cell_height
     scaled = node_power(table.node_nm, "converter_area_exponent")
@@ -191,7 +202,13 @@ def _column_layout(
 
 
 def _cell_load(table: ChipTable) -> Floats:
-    """Load of a column whose cells are higher, or lower, than the family's own; what planes add is in ``plane_load``."""
+    """Load of a column over that of one with the family's own cells, (n,).
+
+    Higher cells make a longer wire. What further planes add is in ``plane_load``, not here.
+
+    Returns:
+        Factors, (n,).
+    """
     if not (table.cell.any() or table.cell_transistors.any()):
         return np.ones(table.size)
     one_plane = replace(table, planes=np.ones(table.size))
@@ -219,22 +236,24 @@ def cell_um2(table: ChipTable) -> Floats:
     transistors = np.where(table.cell_transistors > 0, table.cell_transistors, usual)
     # A two-bit SRAM cell is two cells, each with its gate; RRAM stores both bits in one device.
     storage = table.of_cell("plane_transistors", np.where(is_rram, 1, 6))
-    more_planes = np.where(table.planes > 1, 1, 0) * table.planes + (table.planes - 1) * storage
-    each = transistors + more_planes
-    feature = each * constant("cell.transistor_area") + is_charge * constant("cell.capacitor_area")
-    if (
-        table.cell.any()
-    ):  # a named cell has an area of its own, planes and all that is around them the usual one
-        planes = more_planes * constant("cell.transistor_area")
-        named = table.of_cell("area", feature - planes) + planes
-        feature = np.where(table.cell_transistors > 0, feature, named)
+    # With several planes, one transistor for each to choose it by, and the storage of all but one.
+    choosing = np.where(table.planes > 1, table.planes, 0)
+    plane_transistors = choosing + (table.planes - 1) * storage
+    transistor_area = constant("cell.transistor_area")  # F2: squares of the node
+    area_f2 = (transistors + plane_transistors) * transistor_area
+    area_f2 = area_f2 + is_charge * constant("cell.capacitor_area")
+    if table.cell.any():
+        # A named cell has an area of its own; further planes take the usual one beside it.
+        planes_f2 = plane_transistors * transistor_area
+        named_f2 = table.of_cell("area", area_f2 - planes_f2) + planes_f2
+        area_f2 = np.where(table.cell_transistors > 0, area_f2, named_f2)
     bits = np.where(is_rram, 1, table.cell_bits)
-    area: Floats = feature * bits * table.node_nm**2 * 1e-6
+    area: Floats = area_f2 * bits * table.node_nm**2 * 1e-6
     return area
 
 
 def cell_constants(quantity: str) -> dict[Family, float]:
-    """Look a constant of the cells of each family up.
+    """Look up a constant of the cells of every family.
 
     Args:
         quantity: Its name within the families' sections of data/constants.toml.

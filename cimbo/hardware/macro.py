@@ -32,7 +32,7 @@ from cimbo.hardware.macro_energy import event_energies
 from cimbo.hardware.rows import Floats
 from cimbo.hardware.technology import constant, node_power, scale, slowdown
 
-# a column of SRAM settles twice: when it is precharged and when it is evaluated
+# A column of SRAM settles twice: when it is precharged and when it is evaluated
 SRAM_SETTLINGS = 2.0
 
 MACRO_AREA_PARTS = (
@@ -76,7 +76,7 @@ class MacroCircuit:
 
 
 def macro_circuit(table: ChipTable) -> MacroCircuit:
-    """Works out the macros of chips.
+    """Work out areas, energies and times of one macro of each chip.
 
     Args:
         table: The chips, (n,).
@@ -114,10 +114,10 @@ def macro_circuit(table: ChipTable) -> MacroCircuit:
 
 
 def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
-    """Work out the energy of one step of a macro at full use.
+    """Work out the energy of one invocation: one step of a macro at full use.
 
-    In it, all converters, or trees, give one sum. Where several columns share a converter, rows are
-    driven once for all of them.
+    In it, every converter (or adder tree) gives one sum. Where several columns share a converter,
+    it takes as many steps until all have been read, and rows are driven once for all of these.
 
     Args:
         circuit: The macros, (n,).
@@ -126,26 +126,35 @@ def invocation_pj(circuit: MacroCircuit, table: ChipTable) -> Floats:
     Returns:
         pJ, (n,).
     """
-    geometry, each = circuit.geometry, circuit.energies
-    rows = table.rows_active * (each["drive_energy"] + each["row_energy"]) + each["array_energy"]
-    sums = each["conversion_energy"] + each["bitline_energy"] + each["accumulator_energy"]
-    trees = np.where(geometry.is_digital, circuit.tree_adders * each["adder_energy"], 0)
+    geometry, pj = circuit.geometry, circuit.energies
+    rows = table.rows_active * (pj["drive_energy"] + pj["row_energy"]) + pj["array_energy"]
+    reading = pj["conversion_energy"] + pj["bitline_energy"] + pj["accumulator_energy"]
+    tree = np.where(geometry.is_digital, circuit.tree_adders * pj["adder_energy"], 0)
     # A weight's sum is put together from those of its trees, or of its digits.
     trees_of_weight = np.ceil(table.weight_bits / built_tree_bits(table))
-    weighing = each["shift_energy"] / np.where(
-        geometry.is_digital, trees_of_weight, geometry.slices
-    )
-    energy: Floats = rows / geometry.share + geometry.converters * (sums + trees + weighing)
+    sums_of_weight = np.where(geometry.is_digital, trees_of_weight, geometry.slices)
+    weighing = pj["shift_energy"] / sums_of_weight
+    energy: Floats = rows / geometry.share + geometry.converters * (reading + tree + weighing)
     return energy
 
 
 def _tree_adders(table: ChipTable, geometry: ArrayGeometry) -> Floats:
+    """One-bit adders of one tree, (n,); 0 in arrays that are not digital."""
     adders = tree_adders(table.rows_active, built_tree_bits(table)) * table.dac_bits
     return np.where(geometry.is_digital, adders, 0)
 
 
 def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str, Floats]:
-    """um2 of one macro by part, at the chip's node."""
+    """Area of one macro by part (MACRO_AREA_PARTS), in um2 at the chip's node, (n,) each.
+
+    Args:
+        table: The chips, (n,).
+        geometry: Sizes of their arrays.
+        trees: One-bit adders of one tree, (n,).
+
+    Returns:
+        um2 by part, (n,) each.
+    """
     analog, gates = ~geometry.is_digital, scale("area", table.node_nm)
     converters = node_power(table.node_nm, "converter_area_exponent")
     lines = np.where(geometry.is_rram, constant("rram_line.area"), constant("column.area"))
@@ -153,16 +162,19 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
     held = np.where(analog & (geometry.share > 1), constant("column.sample_area"), 0)
     multiplexer = constant("column.plane_area") * (table.planes - 1)
     weighed = np.where(analog, table.columns_summed, 1)
-    # A switch a column, and for each sum its unit capacitors.
+    # Columns that are summed before they are converted: a switch a column, and for each sum its
+    # unit capacitors.
     joined = np.where(weighed > 1, constant("column.plane_area"), 0)
     units = weighing_units(weighed, table.cell_bits, table.weight_bits)
     joined = joined + constant("column.ratio_area") * units / weighed
-    # Of the policies in the order of RANGE_POLICIES: none of its own, one a layer, one a layer and slice.
+    # References that set the converters' range, for the policies in the order of RANGE_POLICIES:
+    # none, one for each layer, one for each layer and slice.
     references = np.choose(table.adc_range, [0.0, 1.0, geometry.slices])
     driver = np.where(geometry.is_rram, constant("rram_line.area"), constant("driver.area"))
     adder = constant("logic.adder_area")
     accumulator = (adder + constant("logic.flipflop_area")) * geometry.accumulator_bits
     shift = adder * geometry.weighing
+    # Drivers of either sign are assumed half as large again.
     bipolar = 1 + 0.5 * table.signed_inputs * (table.encoding == DIFFERENTIAL_INDEX)
     dac = np.where(table.dac_bits > 1, constant("dac.area") * table.dac_bits, 0)
     return {
@@ -188,21 +200,26 @@ def _areas(table: ChipTable, geometry: ArrayGeometry, trees: Floats) -> dict[str
 
 
 def _line_ns(table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]) -> Floats:
-    """ns until an input has reached the cells of all columns.
+    """Time until an input has reached the cells of all columns.
 
-    A word line crosses the cells, as wide as they are: what spreads columns for their converters lies
-    beside them. An input line of a digital array crosses the trees between the cells too, where the
-    array is not folded, which makes it twice as long as the side of its area at most.
+    A word line is as long as the cells of a row are wide. In a digital array it also crosses the
+    adder trees between the cells, but the array may be folded: then the line is at most twice the
+    side of a square of the array's area.
+
+    Args:
+        table: The chips, (n,).
+        geometry: Sizes of their arrays.
+        areas: um2 of one macro by part, (n,) each.
 
     Returns:
-        (n,) ns.
+        ns, (n,).
     """
-    cells = table.cols * WIDTH_OF_HEIGHT * geometry.cell_height_um
-    summing = areas["adders"] + areas["accumulators"]
-    height = table.rows * geometry.cell_height_um
-    folded = 2 * np.sqrt(areas["cells"] + summing)
-    digital = np.minimum(cells + summing / height, folded)
-    length = np.where(geometry.is_digital, digital, cells)
+    cells_um = table.cols * WIDTH_OF_HEIGHT * geometry.cell_height_um
+    summing_um2 = areas["adders"] + areas["accumulators"]
+    height_um = table.rows * geometry.cell_height_um
+    folded_um = 2 * np.sqrt(areas["cells"] + summing_um2)
+    digital_um = np.minimum(cells_um + summing_um2 / height_um, folded_um)
+    length = np.where(geometry.is_digital, digital_um, cells_um)
     slow = scale("delay", table.node_nm) * slowdown(table.supply_v, table.node_nm)
     load = constant("word_line.gate") * table.node_nm / 28 * table.cols
     return line_delay(length, load, table.node_nm, slow)
@@ -211,7 +228,16 @@ def _line_ns(table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]
 def _times(
     table: ChipTable, geometry: ArrayGeometry, areas: dict[str, Floats]
 ) -> tuple[Floats, Floats]:
-    """ns of settling, once an activation, and of one conversion or sum; ``areas`` are um2 by part."""
+    """Times of one macro: settling, once for each time that rows are driven, and one conversion or sum.
+
+    Args:
+        table: The chips, (n,).
+        geometry: Sizes of their arrays.
+        areas: um2 of one macro by part, (n,) each.
+
+    Returns:
+        ns of settling, and ns of one conversion (analog) or one sum of a tree (digital), (n,) each.
+    """
     slow = slowdown(table.supply_v, table.node_nm)
     analog = node_power(table.node_nm, "analog_delay_exponent") * slow
     steps = adc_steps(table.adc_bits, table.converter)
@@ -226,11 +252,11 @@ def _times(
     pulse = constant("driver.pulse") * np.where(geometry.is_charge, 0.5, 1.0)
     row = np.where(geometry.is_rram, constant("rram_cell.row_settle"), constant("array.row_settle"))
     start, row = table.of_cell("settle", start), table.of_cell("row_settle", row)
-    # Converters that do not fit their columns' pitch stand further away; so does what planes add.
+    # Converters that do not fit their columns' pitch stand further away, which lengthens the column.
     stacked = 1 + constant("adc.stack_load") * (geometry.pitch_stack - 1)
     load = geometry.plane_load * geometry.cell_load * stacked
-    # A column of SRAM cells settles twice, when it is charged and when it is evaluated: its converter decides on a sample. A
-    # resistive column's current flows on while the converter decides, and settles at each step.
+    # The converter of SRAM columns decides on a sample. A resistive column's current flows on while
+    # the converter decides, and settles at each of its steps.
     settlings = np.where(geometry.is_rram, steps, SRAM_SETTLINGS)
     settle = start + pulse * (table.dac_bits - 1) + settlings * row * geometry.rows_loaded * load
     # Columns that are summed share their charge one after the other.

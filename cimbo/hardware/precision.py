@@ -3,8 +3,10 @@
 A chip's ``weight_bits`` and ``act_bits`` are what its registers, adders and references are built for. A layer of fewer bits
 takes fewer columns a weight on analog arrays, whose slices are converted one by one (Jia et al., JSSC 2020, run 1 to 8 bits
 so), and fewer input steps on any. A digital array's trees take ``tree_bits`` of a weight each; a weight takes whole trees,
-whose sums are joined by adders (Chih et al., ISSCC 2021: columns of 4 bits for weights of 4, 8, 12 and 16). Bits that a tree
-has and a weight lacks stand still: no column is won by them, but no energy is spent.
+whose sums are joined by adders (Chih et al., ISSCC 2021: columns of 4 bits for weights of 4, 8, 12 and 16). Where a weight
+has fewer bits than its trees, the unused bits save no column, but they spend no energy.
+
+A *row* of an array is one distinct layer shape of one (network, chip) pair.
 """
 
 from __future__ import annotations
@@ -21,22 +23,25 @@ RANDOM_ONES = 0.5  # share of the bits of random numbers that are one; half of h
 
 @dataclass(frozen=True)
 class Precision:
-    """Operands of each row as the arrays hold them, each column of shape (rows,) or 1 where nothing differs.
+    """Operands of each row as the arrays hold them, each column of shape (rows,).
+
+    The ``_share`` columns are ratios of a figure at the layer's bits to that at the chip's own bits;
+    they are 1 where the layer has no bits of its own.
 
     Attributes:
         act_bits: Bits of an input.
         output_bits: Bits of a result as it is written to the buffer.
         weight_bits: Bits of an element of the stationary operand, as it is moved and written.
-        held_bits: Bits of it that multiply.
+        held_bits: Bits of that element that take part in the product.
         slices: Digits of a weight, each converted by itself.
         weight_columns: Weights side by side in a row of a macro.
         input_steps: Steps in which an input enters.
-        shift_share: Work of weighing and adding what one weight's sum consists of, over that at the chip's own bits.
-        accumulator_share: Width of what is accumulated, over that at the chip's own bits.
-        column_share: What an ideal column costs, over that at the chip's own bits: slices of analog arrays, the width of
-            trees of digital ones.
-        mac_share: Time that a multiply-accumulate takes, over that at the chip's own bits.
-        activity_share: How much of a drive's cells and adders switch, over the chip's ``activity``.
+        shift_share: Ratio of the work of putting one weight's sum together from its parts.
+        accumulator_share: Ratio of the width of what is accumulated.
+        column_share: Ratio of the cost of reading one column of weights: of the slices in analog
+            arrays, of the bits that trees add up in digital ones.
+        mac_share: Ratio of the time that a multiply-accumulate takes.
+        activity_share: Fraction of cells and adders that switch in a step, over the chip's ``activity``.
     """
 
     act_bits: Floats
@@ -54,11 +59,11 @@ class Precision:
 
 
 def precision(layers: LayerRows, chip: ChipRows) -> Precision:
-    """Works out what each row's layer makes of its chip.
+    """Work out how each row's chip holds and multiplies the operands of its layer.
 
     Args:
-        layers: Shapes and bits, columns of shape (rows,).
-        chip: Chips, columns of shape (rows,).
+        layers: Shapes and bits of the layers, columns of shape (rows,).
+        chip: Their chips, columns of shape (rows,).
 
     Returns:
         The operands, columns of shape (rows,).
@@ -70,14 +75,14 @@ def precision(layers: LayerRows, chip: ChipRows) -> Precision:
 
 
 def _with_ones(operands: Precision, layers: LayerRows, chip: ChipRows) -> Precision:
-    """Adapt operands to the shares of their bits that are one, where these are known.
+    """Adapt operands to the fractions of their bits that are one, where a layer has such figures.
 
     They change how much switches in a step. On a chip that skips zeros they also change the number of steps: a step is
     left out if the input bits of all rows that are on at once are zero. With independent bits that has the probability
-    (1 - ones)^rows. The ones are all in the steps that are left, so more switches in each of these.
+    (1 - ones)^bits. The ones are all in the steps that are left, so more switches in each of these.
 
     Returns:
-        The operands with these shares.
+        The operands with the steps that are left and their activity.
     """
     known = (layers.input_ones > 0) | (layers.weight_ones > 0)
     ones = np.where(layers.input_ones > 0, layers.input_ones, RANDOM_ONES)
@@ -95,10 +100,17 @@ def _with_ones(operands: Precision, layers: LayerRows, chip: ChipRows) -> Precis
 
 
 def _operands(layers: LayerRows, chip: ChipRows) -> Precision:
-    """The operands at each row's bits, whatever they hold."""
-    wants = layers.weight_bits.any() or layers.activation_bits.any() or layers.output_bits.any()
-    uneven = layers.is_dynamic & (chip.act_bits < chip.weight_bits)
-    if not wants and not uneven.any():
+    """Work out the operands at each row's bits, without regard to the values they hold.
+
+    Returns:
+        The operands, columns of shape (rows,).
+    """
+    has_own_bits = (
+        layers.weight_bits.any() or layers.activation_bits.any() or layers.output_bits.any()
+    )
+    # Attention's stationary operand is an activation, which may have fewer bits than a weight.
+    has_narrow_operand = layers.is_dynamic & (chip.act_bits < chip.weight_bits)
+    if not has_own_bits and not has_narrow_operand.any():
         return Precision(
             act_bits=chip.act_bits,
             output_bits=chip.act_bits,
@@ -112,13 +124,15 @@ def _operands(layers: LayerRows, chip: ChipRows) -> Precision:
     stationary = np.where(layers.is_dynamic, act_bits, chip.weight_bits)
     weight_bits = _at_most(layers.weight_bits, stationary)
     held = np.minimum(weight_bits, chip.weight_bits)
-    own = columns_of_weight(chip, held)
+    layer_weight = columns_of_weight(chip, held)
+    chip_weight = columns_of_weight(chip, chip.weight_bits)
     steps = np.ceil(act_bits / chip.dac_bits)
-    weight_columns = np.floor(chip.cols / own.cells)
-    width = np.where(chip.is_digital, np.ceil(np.log2(chip.rows_active)), chip.adc_bits)
-    accumulated = width + act_bits + held
-    whole = columns_of_weight(chip, chip.weight_bits)
-    shift, all_shifts = (weighing_work(chip, each) for each in (own, whole))
+    weight_columns = np.floor(chip.cols / layer_weight.cells)
+    sum_bits = np.where(chip.is_digital, np.ceil(np.log2(chip.rows_active)), chip.adc_bits)
+    accumulated = sum_bits + act_bits + held
+    shifts = weighing_work(chip, layer_weight)
+    chip_shifts = weighing_work(chip, chip_weight)
+    slices_share = layer_weight.slices / chip_weight.slices
     return Precision(
         act_bits=act_bits,
         output_bits=np.where(
@@ -126,24 +140,27 @@ def _operands(layers: LayerRows, chip: ChipRows) -> Precision:
         ),
         weight_bits=weight_bits,
         held_bits=held,
-        slices=own.slices,
+        slices=layer_weight.slices,
         weight_columns=weight_columns,
         input_steps=steps,
-        shift_share=np.where(all_shifts > 0, shift / np.maximum(all_shifts, 1e-300), 1.0),
-        accumulator_share=accumulated / (width + chip.act_bits + chip.weight_bits),
-        column_share=np.where(chip.is_digital, held / chip.weight_bits, own.slices / whole.slices),
+        shift_share=np.where(chip_shifts > 0, shifts / np.maximum(chip_shifts, 1e-300), 1.0),
+        accumulator_share=accumulated / (sum_bits + chip.act_bits + chip.weight_bits),
+        column_share=np.where(chip.is_digital, held / chip.weight_bits, slices_share),
         mac_share=steps / chip.pulses * chip.weight_columns / weight_columns,
     )
 
 
-def _at_most(own: Floats, chip: Floats) -> Floats:
-    """Bits of a layer's own where it has any, as far as the chip goes."""
-    bits: Floats = np.where(own > 0, np.minimum(own, chip), chip)
+def _at_most(layer_bits: Floats, chip_bits: Floats) -> Floats:
+    """Bits of each layer: its own where it has any (0: none), but no more than the chip's, (rows,)."""
+    bits: Floats = np.where(layer_bits > 0, np.minimum(layer_bits, chip_bits), chip_bits)
     return bits
 
 
 class ArraySizes(Protocol):
-    """What columns of weights are counted by, each (n,); a row's chip (ChipRows) is one, and so is ``BuiltArray``."""
+    """Sizes of n arrays by which the columns of a weight are counted, each (n,).
+
+    Both ``ChipRows`` and ``BuiltArray`` have them.
+    """
 
     @property
     def cols(self) -> Floats:
@@ -193,7 +210,7 @@ class ArraySizes(Protocol):
 
 @dataclass(frozen=True)
 class BuiltArray:
-    """``ArraySizes`` of chips that are not rows of anything yet; their genes' meaning."""
+    """``ArraySizes`` of n chips as their genes give them, each (n,)."""
 
     cols: Floats
     rows_active: Floats
@@ -211,10 +228,10 @@ class WeightColumns:
     """What one weight takes of an array, each (n,).
 
     Attributes:
-        held_bits: Its bits, those of a tree that stand still included.
+        held_bits: Bits that it takes; in a digital array all bits of its trees, used or not.
         slices: Digits, each converted by itself.
-        cells: Columns.
-        trees: Trees of a digital array that its sum is joined from.
+        cells: Cells, and so columns, that hold it.
+        trees: Adder trees of a digital array whose sums make up its sum; 1 in others.
     """
 
     held_bits: Floats
@@ -224,20 +241,21 @@ class WeightColumns:
 
 
 def columns_of_weight(array: ArraySizes, weight_bits: Floats) -> WeightColumns:
-    """Counts the columns of a weight.
+    """Count the columns, digits and trees that one weight takes.
 
-    The same law says what an array is built for, with the chip's ``weight_bits``, and what a weight of a layer takes of
-    it, with the layer's.
+    With the chip's ``weight_bits`` this is what the array is built for; with a layer's, it is what
+    a weight of that layer takes of it.
 
     Args:
         array: The arrays, (n,).
-        weight_bits: Of a weight, (n,).
+        weight_bits: Bits of a weight, (n,).
 
     Returns:
         What one weight takes, (n,) each.
     """
     trees = np.where(array.is_digital, np.ceil(weight_bits / array.tree_bits), 1)
     held = np.where(array.is_digital, trees * array.tree_bits, weight_bits)
+    # A differential weight has its sign in which of two cells holds the magnitude.
     magnitude = np.maximum(held - array.is_differential, 1)
     cells = np.ceil(magnitude / array.cell_bits) * (1 + array.is_differential)
     slices = np.ceil(magnitude / (array.cell_bits * array.columns_summed))
@@ -245,26 +263,30 @@ def columns_of_weight(array: ArraySizes, weight_bits: Floats) -> WeightColumns:
 
 
 def weighing_adders(array: ArraySizes, weight: WeightColumns) -> tuple[Floats, Floats]:
-    """Counts one-bit adders that make one sum of a weight out of its parts.
+    """Count the one-bit adders that make one sum of a weight out of its parts.
+
+    Parts of binary weight are added in a tree of ripple adders. With n parts of w bits it has
+    w (n - 1) + n (log2 n - 1/2) one-bit adders: each level of the tree is wider than the one before.
 
     Args:
         array: The arrays, (n,).
         weight: What a weight takes of them, (n,).
 
     Returns:
-        Those that weigh and add slices (analog) or the input bits of one step (digital), and those that join trees.
+        Adders that weigh and add the slices of a weight (analog) or the input bits of one step
+        (digital), and adders that join the sums of its trees, (n,) each.
     """
     tree_width = weight.held_bits + np.ceil(np.log2(array.rows_active))
-    inputs = np.where(array.is_digital, array.dac_bits, weight.slices)
+    parts = np.where(array.is_digital, array.dac_bits, weight.slices)
     width = np.where(array.is_digital, tree_width, array.adc_bits)
-    each = width * (inputs - 1) + inputs * (np.log2(inputs) - 0.5)
-    return np.where(inputs > 1, each, 0), (weight.trees - 1) * tree_width
+    adders = width * (parts - 1) + parts * (np.log2(parts) - 0.5)
+    return np.where(parts > 1, adders, 0), (weight.trees - 1) * tree_width
 
 
 def weighing_work(array: ArraySizes, weight: WeightColumns) -> Floats:
     """Count the one-bit additions that make one sum of a weight out of its parts.
 
-    Every tree of a digital array weighs the input bits of a step for itself, whatever the number of digits it adds up.
+    Every tree of a digital array weighs the input bits of a step by itself, so its work counts once a tree.
 
     Args:
         array: The arrays, (n,).

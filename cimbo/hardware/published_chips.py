@@ -1,4 +1,4 @@
-"""Published chips that are described one by one, in data/silicon/NAME.toml, as genes with what their papers report."""
+"""Published chips described in files data/silicon/NAME.toml, as genes with what their papers report; the model beside them."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def published_chips() -> dict[str, dict[str, Any]]:
     """Read every chip file of data/silicon.
 
     Returns:
-        What each file says, by its name without ``.toml``.
+        The content of each file, by its name without ``.toml``.
 
     Raises:
-        BadInput: Where a file lacks a table; it names the file.
+        BadInput: Where a file lacks one of NEEDED_ENTRIES; it names the file.
     """
-    found = {}
+    chips = {}
     for file in sorted(Path(path("silicon")).glob("*.toml")):
-        found[file.stem] = _read_chip(file)
-    return found
+        chips[file.stem] = _read_chip(file)
+    return chips
 
 
 def _read_chip(file: Path) -> dict[str, Any]:
-    """What the file of one chip says. Raises BadInput where it lacks something."""
+    """The content of one chip's file. Raises BadInput where it lacks an entry."""
     entry = tomllib.loads(file.read_text(encoding="utf-8"))
     for name in NEEDED_ENTRIES:
         if name not in entry:
@@ -69,53 +69,64 @@ def _read_chip(file: Path) -> dict[str, Any]:
 
 
 def macro_figures(entry: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
-    """What the model says of a chip file.
-
-    ``macros_per_pe`` are the banks of one published macro, which have one sequencer and test interface together.
+    """Model the macro of a published chip.
 
     Args:
-        entry: A chip file. Its ``built`` genes, where there are any, are those of a chip that is built for more than the
-            operating point in ``chip``; the area is theirs.
-        changed: Genes that differ from it, such as the supply of another operating point.
+        entry: The content of a chip file. ``macros_per_pe`` are the banks of the published macro, which share their
+            control. ``built``, if present, has genes that differ where the chip is built for more than the operating
+            point in ``chip``; the area is that of the chip as built.
+        changed: Genes that differ from those in ``chip``, such as the supply of another operating point.
 
     Returns:
         area_mm2, cycle_ns, energy_pj of an invocation, tops_per_watt with two operations a multiply-accumulate, and
-        ``area_shares`` and ``energy_shares`` by part (PARTS); trees of adders are part of the array.
+        ``area_shares`` and ``energy_shares`` by part (REPORTED_PARTS); trees of adders are part of the array.
     """
     table = _table(entry, changed)
     circuit = macro_circuit(table)
-    energy = float(invocation_pj(circuit, table)[0])
+    energy_pj = float(invocation_pj(circuit, table)[0])
     geometry = circuit.geometry
-    outputs = geometry.converters[0] * table.columns_summed[0] / table.weight_bits[0]
+    # Sums of whole weights that one invocation gives.
     if geometry.is_digital[0]:
         outputs = geometry.converters[0] / _trees_of_weight(table)
+    else:
+        outputs = geometry.converters[0] * table.columns_summed[0] / table.weight_bits[0]
+    operations = 2 * table.rows_active[0] * outputs
+    pj_of_operations = energy_pj * geometry.input_steps[0]
     built = macro_circuit(_table(entry, changed | entry.get("built", {})))
     banks = float(table.macros_per_pe[0])
     areas = _areas_by_part(built)
-    repeated = sum(areas.values()) - float(built.areas["control"][0])
+    control_um2 = float(built.areas["control"][0])
+    bank_um2 = sum(areas.values()) - control_um2
     return {
-        "area_mm2": (banks * repeated + float(built.areas["control"][0])) * UM2_TO_MM2,
+        "area_mm2": (banks * bank_um2 + control_um2) * UM2_TO_MM2,
         "cycle_ns": float(circuit.cycle_ns[0]) + _accumulation_ns(entry, table, circuit),
-        "energy_pj": energy,
-        "tops_per_watt": float(
-            2 * table.rows_active[0] * outputs / (energy * geometry.input_steps[0])
-        ),
+        "energy_pj": energy_pj,
+        "tops_per_watt": float(operations / pj_of_operations),  # operations a pJ are TOPS/W
         "area_shares": _shares(areas),
         "energy_shares": _shares(_energies_by_part(circuit, table)),
     }
 
 
 def _table(entry: Mapping[str, Any], changed: Mapping[str, Any]) -> ChipTable:
+    """The genes of a chip file, some of them changed, as a table of one chip."""
     genes = UNUSED_GENES | {"columns_per_adc": 1, "node_nm": entry["node_nm"]}
     return chip_table([genes | dict(entry["chip"]) | dict(changed)])
 
 
 def _trees_of_weight(table: ChipTable) -> float:
+    """Adder trees whose sums make up the sum of one weight, of a table of one digital chip."""
     return float(np.ceil(table.weight_bits / built_tree_bits(table))[0])
 
 
 def _accumulation_ns(entry: Mapping[str, Any], table: ChipTable, circuit: MacroCircuit) -> float:
-    """What a digital macro without a pipeline register takes besides: an adder, and its carry past the bits of a sum."""
+    """Time by which accumulation lengthens the cycle, in ns: 0 where a pipeline register hides it.
+
+    Without a register, the accumulator's adder works behind the tree in the same cycle; its carry
+    still has to run through the bits that it has beyond the tree's sum.
+
+    Returns:
+        ns.
+    """
     if entry.get("is_pipelined", True):
         return 0.0
     sum_bits = np.log2(table.rows_active) + table.weight_bits + table.dac_bits - 1
@@ -126,38 +137,40 @@ def _accumulation_ns(entry: Mapping[str, Any], table: ChipTable, circuit: MacroC
 
 
 def _shares(parts: Mapping[str, float]) -> dict[str, float]:
+    """Each part as a fraction of the sum of all."""
     total = sum(parts.values())
     return {name: value / total for name, value in parts.items()}
 
 
 def _areas_by_part(circuit: MacroCircuit) -> dict[str, float]:
-    """um2 of one macro."""
-    found = dict.fromkeys(REPORTED_PARTS, 0.0)
+    """Area of one macro in um2 by the parts that papers report (REPORTED_PARTS)."""
+    areas = dict.fromkeys(REPORTED_PARTS, 0.0)
     for name, part in _PART_OF_AREA.items():
         if name == "adders" and circuit.geometry.is_digital[0]:
-            part = "array"
-        found[part] += float(circuit.areas[name][0])
-    return found
+            part = "array"  # the trees stand between the cells
+        areas[part] += float(circuit.areas[name][0])
+    return areas
 
 
 def _energies_by_part(circuit: MacroCircuit, table: ChipTable) -> dict[str, float]:
-    """pJ of one invocation; what adds up to ``macro.invocation_pj``."""
-    each = {name: float(values[0]) for name, values in circuit.energies.items()}
+    """Energy of one invocation in pJ by the parts that papers report; their sum is ``macro.invocation_pj``."""
+    pj = {name: float(values[0]) for name, values in circuit.energies.items()}
     geometry = circuit.geometry
     converters, share = float(geometry.converters[0]), float(geometry.share[0])
+    # Rows are driven once for all columns that share a converter.
     rows = float(table.rows_active[0]) / share
-    cells = rows * (each["row_energy"] - each["word_line_energy"])
+    cells = rows * (pj["row_energy"] - pj["word_line_energy"])
     if geometry.is_digital[0]:
-        trees = float(circuit.tree_adders[0])
+        adders_of_tree = float(circuit.tree_adders[0])
     else:
-        trees = 0.0
+        adders_of_tree = 0.0
     total = float(invocation_pj(circuit, table)[0])
-    found = {
-        "adc": converters * each["conversion_energy"],
-        "dac": rows * (each["drive_energy"] + each["word_line_energy"]),
-        "array": cells + converters * (each["bitline_energy"] + trees * each["adder_energy"]),
+    parts = {
+        "adc": converters * pj["conversion_energy"],
+        "dac": rows * (pj["drive_energy"] + pj["word_line_energy"]),
+        "array": cells + converters * (pj["bitline_energy"] + adders_of_tree * pj["adder_energy"]),
     }
-    return found | {"other": total - sum(found.values())}
+    return parts | {"other": total - sum(parts.values())}
 
 
 def part_shares() -> list[dict[str, Any]]:
@@ -176,7 +189,7 @@ def part_shares() -> list[dict[str, Any]]:
 
 
 def _shares_of(entry: Mapping[str, Any], quantity: str) -> Iterator[dict[str, Any]]:
-    """Of each part whose share a paper reports: its name, our share and theirs."""
+    """Yield, for each part whose share a paper reports, its name and the modelled and reported share."""
     shares = f"{quantity}_shares"
     for part, reported in entry.get(shares, {}).items():
         modelled = macro_figures(entry)[shares][part]
@@ -186,9 +199,12 @@ def _shares_of(entry: Mapping[str, Any], quantity: str) -> Iterator[dict[str, An
 def activity_curve() -> list[dict[str, Any]]:
     """Compare how energy falls with activity on chips that were measured at several mean outputs.
 
+    Activity is taken to be proportional to the mean output, and 1 at the file's last point, which
+    has the largest.
+
     Returns:
         A row for each chip file and point: ``chip``, ``mean_output``, and the energies ``modelled``
-        and ``reported``, as shares of that at the file's last point, the largest.
+        and ``reported``, as fractions of that at the last point.
     """
     rows = []
     for name, entry in published_chips().items():
@@ -216,21 +232,21 @@ def comparison() -> list[dict[str, Any]]:
     Returns:
         A row for each chip file and quantity (RESULT_KEYS): ``chip``, ``quantity``, ``modelled``
         and ``reported`` in the unit of the key, ``error`` (modelled / reported - 1),
-        ``not_comparable``, which says why where it is so, and ``conditions``. What is not known is
-        None.
+        ``not_comparable``, the reason why the two may not be compared, and ``conditions`` of the
+        measurement. What is not known, or does not apply, is None.
     """
     rows = []
     for name, entry in published_chips().items():
-        ours = macro_figures(entry)
+        figures = macro_figures(entry)
         for quantity, key in RESULT_KEYS.items():
-            said, excuses = entry["reported"].get(key), entry["not_comparable"]
-            excuse = excuses.get("all") or excuses.get(quantity)
-            row = {"chip": name, "quantity": quantity, "modelled": ours[key], "reported": said}
-            if said is None:
-                row["error"] = None
+            modelled, reported = figures[key], entry["reported"].get(key)
+            reasons = entry["not_comparable"]
+            reason = reasons.get("all") or reasons.get(quantity)
+            row = {"chip": name, "quantity": quantity, "modelled": modelled, "reported": reported}
+            if reported is None:
+                row |= {"error": None, "not_comparable": reason or "not reported"}
             else:
-                row["error"] = ours[key] / said - 1
-            row["not_comparable"] = excuse or ("not reported" if said is None else None)
+                row |= {"error": modelled / reported - 1, "not_comparable": reason or None}
             rows.append(row | {"conditions": entry["conditions"]})
     return rows
 
@@ -247,9 +263,10 @@ def operating_points() -> list[dict[str, Any]]:
         points = entry.get("point", [])
         if len(points) < 2:
             continue
-        ours = [macro_figures(entry, supply_v=point["supply_v"]) for point in points]
+        figures = [macro_figures(entry, supply_v=point["supply_v"]) for point in points]
         for quantity in ("cycle_ns", "energy_pj"):
-            said = points[1][quantity] / points[0][quantity]
-            ratio = ours[1][quantity] / ours[0][quantity]
-            rows.append({"chip": name, "quantity": quantity, "modelled": ratio, "reported": said})
+            reported = points[1][quantity] / points[0][quantity]
+            modelled = figures[1][quantity] / figures[0][quantity]
+            row = {"chip": name, "quantity": quantity, "modelled": modelled, "reported": reported}
+            rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""What follows for a network on any chip whose properties have *roles*, so that a surrogate need not learn it.
+"""Features of a network on any chip whose properties have *roles*, so that a surrogate need not learn them.
 
 Another simulator's chips have names of their own. Where a study says which of them are the rows of an array or the
 bandwidth of the memory, quantities that decide every weight-stationary accelerator's costs can be computed: tiles of weight
@@ -41,7 +41,7 @@ Columns = dict[str, Floats]
 
 
 def role_features(workloads: Sequence[Workload], chips: Mapping[str, Floats]) -> Columns:
-    """Derive what is known of n networks, each on a chip.
+    """Derive features of n networks, each on a chip, from the roles of the chips' properties.
 
     Args:
         workloads: n networks.
@@ -71,33 +71,33 @@ def grid_features(grid: Grid, chips: Mapping[str, Floats]) -> Columns:
     """
     properties = _of_rows(grid, chips)
     layers = _Layers(grid, properties)
-    found: Columns = {}
+    columns: Columns = {}
     fits = None
     if {"rows", "columns"} <= properties.keys():
         tiles = layers.tiles()
-        found |= _logarithms(layers.of_arrays(tiles))
+        columns |= _logarithms(layers.of_arrays(tiles))
         if "macros" in properties:
             fits = grid.sums(tiles * ~grid.layers.is_dynamic) <= chips["macros"]
-            found["fits"] = fits.astype(float)
-    found |= _logarithms(layers.times(fits))
-    return found
+            columns["fits"] = fits.astype(float)
+    columns |= _logarithms(layers.times(fits))
+    return columns
 
 
 def _of_rows(grid: Grid, chips: Mapping[str, Floats]) -> dict[str, Floats]:
-    """The properties of each layer's chip, (rows,)."""
+    """Repeat the properties of each pair's chip for each of the pair's rows, (rows,)."""
     return {role: grid.rows(np.asarray(values, float)) for role, values in chips.items()}
 
 
 def _logarithms(quantities: Mapping[str, Floats]) -> Columns:
-    """The same on a log scale."""
-    found = {}
+    """Natural logarithms of quantities, each named "log_" and its name; tiny values are raised to LEAST."""
+    columns = {}
     for name, values in quantities.items():
-        found[f"log_{name}"] = np.log(np.maximum(values, LEAST))
-    return found
+        columns[f"log_{name}"] = np.log(np.maximum(values, LEAST))
+    return columns
 
 
 class _Layers:
-    """Layers on chips, one row a layer shape."""
+    """Layers on chips; a row is one distinct layer shape of one (network, chip) pair."""
 
     def __init__(self, grid: Grid, properties: Mapping[str, Floats]) -> None:
         self._grid = grid
@@ -108,24 +108,32 @@ class _Layers:
         self._steps = np.ceil(self._act_bits / properties.get("dac_bits", 1.0))
 
     def _bits(self, own: Floats, role: str) -> Floats:
-        """Bits of each layer's operand: its own, else the chip's, else the usual ones."""
+        """Bits of each layer's operand, (rows,): its own, else the chip's, else the usual ones."""
         return np.where(own > 0, own, self._properties.get(role, USUAL_BITS))
 
     def _slices(self) -> Floats | float:
-        """Cells of a weight."""
+        """Cells that hold one weight, (rows,) or one number for all."""
         if "cell_bits" in self._properties:
             return np.ceil(self._weight_bits / self._properties["cell_bits"])
         return 1.0
 
     def tiles(self) -> Floats:
-        """(rows,) arrays that a layer's weights fill."""
+        """Arrays that each layer's weights fill, (rows,)."""
         along_rows = np.ceil(self._layers.reduction / self._properties["rows"])
         outputs = self._layers.outputs_each * self._slices()
         along_columns = np.ceil(outputs / self._properties["columns"])
         return np.asarray(self._layers.groups * along_rows * along_columns)
 
     def of_arrays(self, tiles: Floats) -> Columns:
-        """Counts (pairs,) that follow from tiles (rows,): tiles, passes, conversions, use of cells, array cycles."""
+        """Counts of each pair that follow from the tiles of its layers.
+
+        Args:
+            tiles: Arrays that each layer's weights fill, (rows,).
+
+        Returns:
+            Tiles, passes of input steps through tiles, conversions, and the fraction of cells that
+            hold weights; converter levels and tiles a macro where their roles are given; (pairs,) each.
+        """
         layers, properties = self._layers, self._properties
         passes = layers.positions * tiles * self._steps
         along_rows = np.ceil(layers.reduction / properties["rows"])
@@ -133,7 +141,7 @@ class _Layers:
         conversions = results * along_rows * self._steps * self._slices()
         cells = tiles * properties["rows"] * properties["columns"]
         weights = layers.groups * layers.reduction * layers.outputs_each * self._slices()
-        found = {
+        counts = {
             "tiles": self._grid.sums(tiles),
             "passes": self._grid.sums(passes),
             "conversions": self._grid.sums(conversions),
@@ -141,13 +149,19 @@ class _Layers:
         }
         if "adc_bits" in properties:
             levels = np.exp2(properties["adc_bits"])
-            found["converted_levels"] = self._grid.sums(conversions * levels)
+            counts["converted_levels"] = self._grid.sums(conversions * levels)
         if "macros" in properties:
-            found["tiles_per_macro"] = self._grid.sums(tiles / properties["macros"])
-        return found
+            counts["tiles_per_macro"] = self._grid.sums(tiles / properties["macros"])
+        return counts
 
     def _array_ns(self) -> Floats | None:
-        """(rows,) time of a layer's arrays or other units; None where no role tells how much works at once."""
+        """Time of each layer's arrays or other units in ns, (rows,).
+
+        Layers have copies where macros are left over, and take turns where there are too few.
+
+        Returns:
+            Times; None where no role tells how many multiply-accumulates are done at once.
+        """
         properties = self._properties
         cycle_ns = 1e3 / properties.get("clock_mhz", USUAL_CLOCK_MHZ)
         if {"rows", "columns", "macros"} <= properties.keys():
@@ -171,38 +185,48 @@ class _Layers:
             Times (pairs,) in ns.
         """
         by_resource = self._resource_times()
-        found = {}
+        pair_times = {}
         for name, values in by_resource.items():
-            found[name] = self._grid.sums(values)
-        if "spill_ns" in found:
-            found["spill_ns"] += 1.0  # which is 0 where the buffer is large enough
+            pair_times[name] = self._grid.sums(values)
+        if "spill_ns" in pair_times:
+            # It is 0 where the buffer is large enough, which has no logarithm.
+            pair_times["spill_ns"] += 1.0
         if len(by_resource) > 1:
-            found["roofline_ns"] = self._roofline(by_resource, None)
+            pair_times["roofline_ns"] = self._roofline(by_resource, None)
             if fits is not None:
-                found["resident_roofline_ns"] = self._roofline(by_resource, fits)
-        return found
+                pair_times["resident_roofline_ns"] = self._roofline(by_resource, fits)
+        return pair_times
 
     def _resource_times(self) -> Columns:
-        """Times (rows,) in ns of each resource of which a role says how fast it is."""
+        """Time of each resource whose speed a role gives, in ns, (rows,) each."""
         layers, properties = self._layers, self._properties
-        found: Columns = {}
+        times: Columns = {}
         array_ns = self._array_ns()
         if array_ns is not None:
-            found["array_ns"] = array_ns
+            times["array_ns"] = array_ns
         moved = (layers.inputs + layers.outputs) * self._act_bits
         if "bandwidth_gb_s" in properties:
             bits_per_ns = 8.0 * properties["bandwidth_gb_s"]
             weights = layers.groups * layers.reduction * layers.outputs_each * ~layers.is_dynamic
-            found["load_ns"] = weights * self._weight_bits / bits_per_ns
+            times["load_ns"] = weights * self._weight_bits / bits_per_ns
             if "buffer_kb" in properties:
                 room = BITS_PER_KIB * properties["buffer_kb"]
-                found["spill_ns"] = np.maximum(moved - room, 0.0) / bits_per_ns
+                times["spill_ns"] = np.maximum(moved - room, 0.0) / bits_per_ns
         if "buffer_gb_s" in properties:
-            found["buffer_ns"] = moved / (8.0 * properties["buffer_gb_s"])
-        return found
+            times["buffer_ns"] = moved / (8.0 * properties["buffer_gb_s"])
+        return times
 
     def _roofline(self, by_resource: Mapping[str, Floats], fits: Bools | None) -> Floats:
-        """(pairs,) the slowest resource of each layer, summed; without loads where all weights stay."""
+        """Time of the slowest resource of each layer, summed over each pair, in ns (pairs,).
+
+        Args:
+            by_resource: Times of each resource, (rows,) each.
+            fits: Whether all weights stay in the arrays, so that nothing is loaded, (pairs,); None:
+                count all loads.
+
+        Returns:
+            Times, (pairs,).
+        """
         columns = []
         for name, values in by_resource.items():
             if name == "load_ns" and fits is not None:

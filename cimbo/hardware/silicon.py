@@ -1,8 +1,9 @@
-"""Published chips as chips of the space.
+"""Reads tables of published chips as genes, with the area, time and energy that their papers report.
 
-A table of published macros is read row by row into genes, and into what was reported of area, time and energy. It has the
-columns of UIUC-IMC-Benchmarking, or genes (:mod:`cimbo.hardware.silicon_genes`). What the model makes of the chips says
-:mod:`cimbo.hardware.silicon_comparison`.
+A table has the columns of UIUC-IMC-Benchmarking, or a column for each gene (:mod:`cimbo.hardware.silicon_genes`). The model
+is compared with the chips in :mod:`cimbo.hardware.silicon_comparison`. Columns used here: N_row, N_col: cells of the array;
+B_x, B_w: bits of an input and of a weight; B_ADC: bits of a converter; N_ADC: converters; R_C: rows switched on at once; C_C:
+columns whose sum one conversion reads; N_1b: one-bit products of an invocation; N_core: macros of the chip.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ _CHARGE, _CURRENT = ("QR",), ("QS", "IS", "QS-QR")
 
 
 def read_table(file: Path) -> list[PublishedPoint]:
-    """Reads a table of published chips.
+    """Read a table of published chips.
 
     Args:
         file: A CSV file with the columns of UIUC-IMC-Benchmarking, or of genes.
 
     Returns:
-        Its rows, in order.
+        The chips, in order; those that genes cannot describe with the reason.
 
     Raises:
         BadInput: Where the file cannot be read or lacks a column, naming it.
@@ -61,15 +62,26 @@ def read_table(file: Path) -> list[PublishedPoint]:
 
 
 def _group(row: Mapping[str, str]) -> str | None:
+    """The group of a chip (sram, digital or envm); None for an unknown architecture."""
     return _GROUP_OF.get(row["Architecture"].lower())
 
 
 def _is_analog(row: Mapping[str, str]) -> bool:
+    """Whether a chip's sums are read by converters; DIMC is digital computing in SRAM."""
     group = _group(row)
     return group == "envm" or (group == "sram" and row.get("Compute Model", "").upper() != "DIMC")
 
 
 def _point(line: int, row: Mapping[str, str]) -> PublishedPoint:
+    """Make a chip of one row of the table, or say why it cannot be described by genes.
+
+    Args:
+        line: Number of the row in the file, the header being line 1.
+        row: Its words by column.
+
+    Returns:
+        The chip; where it is not expressible, without genes but with the reason.
+    """
     group = _group(row)
     title, index = row.get("Paper Title", ""), row.get("Index", "")
     # Accelerators without arrays of their own report the whole chip, as processors with macros do.
@@ -87,6 +99,7 @@ def _point(line: int, row: Mapping[str, str]) -> PublishedPoint:
 
 
 def _check(genes: Mapping[str, Any]) -> None:
+    """Refuse genes that make no chip, or one that is absurd. Raises NotExpressibleError."""
     try:
         table = chip_table(genes)
     except BadInput as error:
@@ -97,6 +110,7 @@ def _check(genes: Mapping[str, Any]) -> None:
 
 
 def _check_figures(table: ChipTable) -> None:
+    """Refuse a chip of which the model has figures that are not finite. Raises NotExpressibleError."""
     circuit = macro_circuit(table)
     figures = (circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values())
     if not all(map(np.isfinite, figures)):
@@ -118,29 +132,24 @@ def _genes(row: Mapping[str, str], group: str | None) -> dict[str, Any]:
     if _is_analog(row):
         row = _turned(row)
     rows, cols, volts = count(row, "N_row"), count(row, "N_col"), supply_v(row)
-    node, weight_bits, input_bits = (
-        gene_number(row, "Tech (nm)"),
-        bits(row, "B_w"),
-        bits(row, "B_x"),
-    )
-    wanted = {
+    node = gene_number(row, "Tech (nm)")
+    weight_bits, input_bits = bits(row, "B_w"), bits(row, "B_x")
+    needed = {
         "rows": rows,
         "columns": cols,
         "supply": volts,
         "node": node,
         "input bits": input_bits,
     }
-    for name, value in wanted.items():
+    for name, value in needed.items():
         if not math.isfinite(value):
             raise NotExpressibleError(f"the table has no {name}")
     family = _family(row, group)
     weight_bits = max(1, math.ceil(weight_bits if math.isfinite(weight_bits) else 1))
-    is_digital = family == "digital_sram"
-    size = (rows, cols, weight_bits)
-    if is_digital:
-        own = _digital_array(row, size)
+    if family == "digital_sram":
+        array_genes = _digital_array(row, (rows, cols, weight_bits))
     else:
-        own = _analog_array(row, (rows, cols))
+        array_genes = _analog_array(row, (rows, cols))
     return UNUSED_GENES | {
         "array": family,
         "rows": round(rows),
@@ -151,17 +160,22 @@ def _genes(row: Mapping[str, str], group: str | None) -> dict[str, Any]:
         "node_nm": node,
         "supply_v": volts,
         "cell_transistors": _transistors(row, family),
-        **own,
+        **array_genes,
     }
 
 
 def _digital_array(row: Mapping[str, str], size: tuple[float, float, int]) -> dict[str, int]:
-    """Rows that trees of adders sum up at once, so that there are as many products as the chip has in an invocation.
+    """Genes of a digital array that follow from the number of products in an invocation.
 
-    Where the table does not say how many there are, two rows are read at a time and combined bit by bit.
+    ``rows_active`` is chosen so that the array has as many products in an invocation as the table
+    says. Where it does not say, two rows are taken to be combined bit by bit.
+
+    Args:
+        row: The chip's words by column.
+        size: Rows, columns, and bits of a weight.
 
     Returns:
-        Gene to value.
+        ``rows_active`` and ``columns_per_adc``, perhaps ``dac_bits``.
     """
     rows, cols, weight_bits = size
     outputs = max(1.0, cols // weight_bits)
@@ -173,11 +187,20 @@ def _digital_array(row: Mapping[str, str], size: tuple[float, float, int]) -> di
 
 
 def _analog_array(row: Mapping[str, str], size: tuple[float, float]) -> dict[str, int]:
-    """Rows switched on at once, columns that one converter serves, and its bits."""
+    """Genes of an analog array that follow from its converters.
+
+    Args:
+        row: The chip's words by column.
+        size: Rows and columns.
+
+    Returns:
+        ``rows_active``, ``columns_summed``, ``columns_per_adc`` and ``adc_bits``.
+    """
     rows, cols = size
     summed, converters, active = (gene_number(row, name) for name in ("C_C", "N_ADC", "R_C"))
     if not (math.isfinite(summed) and math.isfinite(converters)):
         raise NotExpressibleError("the table has no converters")
+    # More converters than columns to read, with some tolerance for spare ones.
     if converters > 1.5 * cols / summed:
         raise NotExpressibleError("its converters stand at groups of rows, not at columns")
     if math.isfinite(active):
@@ -193,13 +216,14 @@ def _analog_array(row: Mapping[str, str], size: tuple[float, float]) -> dict[str
 
 
 def _turned(row: Mapping[str, str]) -> Mapping[str, str]:
-    """A chip whose sums run along rows, seen from the side, so that they run along columns.
+    """Exchange rows and columns of a chip whose sums run along rows, so that they run along columns.
 
-    That is one whose converters have a group of rows each and sum up all of its columns, where the rows of a group are the
-    bits of one weight. Cells and lines are as many either way, and the laws know no other difference.
+    Such a chip has a converter for each group of rows, which sums up all columns of the group, and the rows of a group are
+    the bits of one weight. Exchanging the sides changes neither the number of cells nor that of lines, and the laws of the
+    model see no other difference.
 
     Returns:
-        The row of the table with its sides exchanged; of another chip, as it is.
+        The row of the table with its sides exchanged; unchanged for any other chip.
     """
     group, converters = number(row, "R_C"), number(row, "N_ADC")
     rows, cols = number(row, "N_row"), number(row, "N_col")
@@ -211,11 +235,13 @@ def _turned(row: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _family(row: Mapping[str, str], group: str) -> str:
+    """Family of the array, from the compute model or the cell. Raises NotExpressibleError where neither says it."""
     model, cell = row.get("Compute Model", "").upper(), row.get("Cell Type", "")
     if group == "digital" or model == "DIMC":
         return "digital_sram"
     if group == "envm":
         return "rram"
+    # Cells with capacitors, such as 8T1C, share charge.
     if model in _CHARGE or (model not in _CURRENT and re.search(r"T\d*C", cell)):
         return "charge_sram"
     if model in _CURRENT:
@@ -225,16 +251,26 @@ def _family(row: Mapping[str, str], group: str) -> str:
 
 
 def _transistors(row: Mapping[str, str], family: str) -> int:
-    """Of a cell, from a name such as 8T1C or 6T+D, where D is a gate for the product; 0 where it says nothing."""
-    found = re.match(r"(\d{1,3})T", row.get("Cell Type", ""))
-    if not found or family == "rram":
+    """Transistors of a cell, from a name such as 8T1C; 0 (as its family has it) where the name says nothing."""
+    match = re.match(r"(\d{1,3})T", row.get("Cell Type", ""))
+    if not match or family == "rram":
         return 0
-    gate = 4 if family == "digital_sram" else 0
-    return int(found.group(1)) + gate
+    # A digital cell, such as 6T+D, has a gate of four transistors for the product.
+    gate_transistors = 4 if family == "digital_sram" else 0
+    return int(match.group(1)) + gate_transistors
 
 
 def _adc_bits(row: Mapping[str, str], active: float, summed: float) -> int:
-    """Bits of a converter; never more than its sum has."""
+    """Bits of a converter: those stated, but no more than the largest sum needs.
+
+    Args:
+        row: The chip's words by column.
+        active: Rows switched on at once.
+        summed: Columns whose sum one conversion reads.
+
+    Returns:
+        Bits, at least 1.
+    """
     stated = bits(row, "B_ADC", MOST_ADC_BITS)
     if not math.isfinite(stated):
         raise NotExpressibleError("the table has no converter bits")
@@ -246,12 +282,13 @@ def _adc_bits(row: Mapping[str, str], active: float, summed: float) -> int:
     else:
         weights = 1
     products = active * max(1, summed / weight_bits)
-    largest = math.ceil(math.log2(products * inputs * weights + 1))
-    return max(1, min(math.ceil(stated - 0.25), largest))
+    bits_of_largest_sum = math.ceil(math.log2(products * inputs * weights + 1))
+    # A stated 1.5 bits (three levels) counts as 2, but 6.2 as 6.
+    return max(1, min(math.ceil(stated - 0.25), bits_of_largest_sum))
 
 
 def _reported(row: Mapping[str, str], genes: Mapping[str, Any]) -> dict[str, float]:
-    """mm2 of a macro, ns and pJ of an invocation, where they are stated or follow from what is."""
+    """Reported area of a macro (mm2), cycle (ns) and energy (pJ) of an invocation; those that can be told."""
     macros = number(row, "N_core")
     if math.isnan(macros):
         macros = 1

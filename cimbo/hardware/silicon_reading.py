@@ -1,4 +1,8 @@
-"""Cells of a table of published chips as words and figures: units, remarks, decimal commas, blanks, impossible counts."""
+"""Reads words and figures from the cells of a table of published chips.
+
+Tables that people filled in by hand have units and remarks behind figures, decimal commas, several words for "nothing", and
+counts that cannot be: they are understood or refused here.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +60,7 @@ def read_rows(file: Path) -> list[dict[str, str]]:
         BadInput: Where the file cannot be read or lacks a column that every chip needs, naming it.
     """
     header, *lines = _cells(file)
-    found = {_plain(name): place for place, name in reversed(list(enumerate(header)))}
-    found |= {name: place for place, name in enumerate(header)}
-    places = {}
-    for name in KNOWN_COLUMNS:
-        place = found.get(name, found.get(_plain(name)))
-        if place is not None:
-            places[name] = place
+    places = _column_places(header)
     require_columns(file, places, NEEDED_COLUMNS)
     rows = []
     for cells in lines:
@@ -77,6 +75,21 @@ def read_rows(file: Path) -> list[dict[str, str]]:
             for row in rows:
                 row[name] = row[name].replace(",", ".", 1)
     return rows
+
+
+def _column_places(header: Sequence[str]) -> dict[str, int]:
+    """Where each known column stands: by its exact name, else by the first that differs in case or spaces only."""
+    by_plain_name: dict[str, int] = {}
+    by_name: dict[str, int] = {}
+    for place, name in enumerate(header):
+        by_plain_name.setdefault(_plain(name), place)
+        by_name[name] = place
+    places = {}
+    for name in KNOWN_COLUMNS:
+        place = by_name.get(name, by_plain_name.get(_plain(name)))
+        if place is not None:
+            places[name] = place
+    return places
 
 
 def require_columns(file: Path, columns: Mapping[str, object], needed: Sequence[str]) -> None:
@@ -97,7 +110,14 @@ def require_columns(file: Path, columns: Mapping[str, object], needed: Sequence[
 
 
 def _cells(file: Path) -> list[list[str]]:
-    """The header and the lines; cells stand between commas, semicolons or tabs, whichever the header has most of."""
+    """Split a file into cells: the header, then the lines.
+
+    The separator is comma, semicolon or tab, whichever the header has most of. Raises BadInput where
+    the file cannot be read.
+
+    Returns:
+        The cells of each line that has any; one empty header for an empty file.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
         mark = max(",;\t", key=text.partition("\n")[0].count)
@@ -110,11 +130,12 @@ def _cells(file: Path) -> list[list[str]]:
 
 
 def _plain(name: str) -> str:
+    """A column's name in small letters without spaces."""
     return "".join(name.lower().split())
 
 
 def _word(cell: str) -> str:
-    """A cell without spaces around it; "" for what says that there is nothing."""
+    """A cell without superfluous spaces; "" for words that mean "nothing", such as n/a."""
     word = " ".join(cell.split())
     if word.lower() in BLANK_WORDS:
         return ""
@@ -122,13 +143,13 @@ def _word(cell: str) -> str:
 
 
 def _has_decimal_commas(words: Sequence[str]) -> bool:
-    """Whether a comma in a column can only be a decimal one.
+    """Tell whether the commas in a column are decimal commas, not separators of thousands.
 
-    So it is where one is followed by other than three digits, or follows a nought alone, and no figure of the column has a
-    point or several commas.
+    They are if some comma cannot separate thousands (it is followed by other than three digits, or
+    follows a single 0), and no figure of the column has a decimal point or several commas.
 
     Returns:
-        True where it can.
+        True where they are.
     """
     if any(re.search(r"\d\.\d|\d,\d+,\d", word) for word in words):
         return False
@@ -143,17 +164,17 @@ def number(row: Mapping[str, str], name: str) -> float:
         name: The column.
 
     Returns:
-        The figure in the column's unit; not a number where there is none, or none that can be told for sure: another
+        The figure in the column's unit. NaN where there is none, or where it is not certain: another
         unit stands behind it, or the other end of a range.
     """
     text = row.get(name, "")
-    grouped = _THOUSANDS_PATTERN.match(text)  # 1,024 is a thousand and more
+    grouped = _THOUSANDS_PATTERN.match(text)  # such as 1,024
     if grouped:
         text = grouped.group().replace(",", "") + text[grouped.end() :]
-    found = _FIGURE_PATTERN.match(text)
-    if not found:
+    match = _FIGURE_PATTERN.match(text)
+    if not match:
         return math.nan
-    value, rest = float(found.group(1)), found.group(2).lower()
+    value, rest = float(match.group(1)), match.group(2).lower()
     unit = re.split(r"[(;]", rest)[0].strip().rstrip(".")
     if unit and not re.fullmatch(_remark(name), unit):
         return math.nan
@@ -163,7 +184,7 @@ def number(row: Mapping[str, str], name: str) -> float:
 
 
 def _remark(name: str) -> str:
-    """What may follow a figure of a column and leaves it as it is, as a pattern: often the unit that the name has."""
+    """Pattern of the words that may follow a figure of a column: often the unit in the column's name."""
     own_unit = re.search(r"\(([^()]+)\)$", name)
     if name in _COLUMN_REMARKS or own_unit is None:
         return _COLUMN_REMARKS.get(name, "")
@@ -171,22 +192,22 @@ def _remark(name: str) -> str:
 
 
 def gene_number(row: Mapping[str, str], name: str) -> float:
-    """Read a figure that a gene follows from.
+    """Read a figure from which a gene follows.
 
     Args:
         row: Words by column.
         name: The column.
 
     Returns:
-        The figure; not a number where nothing stands.
+        The figure; NaN where the cell is empty.
 
     Raises:
-        NotExpressibleError: Where something stands that is no single figure.
+        NotExpressibleError: Where the cell has anything but a single figure.
     """
-    found, text = number(row, name), row.get(name, "")
-    if text and not math.isfinite(found):
+    figure, text = number(row, name), row.get(name, "")
+    if text and not math.isfinite(figure):
         raise NotExpressibleError(f"{name} is {shown(text)}, which is no single figure")
-    return found
+    return figure
 
 
 def count(row: Mapping[str, str], name: str) -> float:
@@ -197,19 +218,19 @@ def count(row: Mapping[str, str], name: str) -> float:
         name: The column.
 
     Returns:
-        A whole number of at least one; not a number where nothing stands.
+        A whole number of at least one; NaN where the cell is empty.
 
     Raises:
-        NotExpressibleError: Where something else stands.
+        NotExpressibleError: Where the cell has anything else.
     """
-    found = gene_number(row, name)
-    if found < 1 or found % 1 > 0:
+    figure = gene_number(row, name)
+    if figure < 1 or figure % 1 > 0:  # both are false of NaN
         raise NotExpressibleError(f"{name} is {shown(row[name])}, which is no whole number from 1")
-    return found
+    return figure
 
 
 def bits(row: Mapping[str, str], name: str, most: int = MOST_WORD_BITS) -> float:
-    """Read a width in bits, which may be broken: three levels are said to be 1.5 bits.
+    """Read a width in bits, which may be fractional: papers call three levels 1.5 bits.
 
     Args:
         row: Words by column.
@@ -217,34 +238,36 @@ def bits(row: Mapping[str, str], name: str, most: int = MOST_WORD_BITS) -> float
         most: Bits that a chip can have.
 
     Returns:
-        Bits, from 1 to ``most``; not a number where nothing stands.
+        Bits, from 1 to ``most``; NaN where the cell is empty.
 
     Raises:
-        NotExpressibleError: Where something else stands.
+        NotExpressibleError: Where the cell has anything else.
     """
-    found = gene_number(row, name)
-    if found < 1 or found > most:
+    figure = gene_number(row, name)
+    if figure < 1 or figure > most:
         raise NotExpressibleError(f"{name} is {shown(row[name])}, where 1 to {most} bits can be")
-    return found
+    return figure
 
 
 def supply_v(row: Mapping[str, str]) -> float:
-    """Read the supply; a bare figure that no chip has in volts is taken as millivolts, where it is a supply in these.
+    """Read the supply voltage.
+
+    A figure without a unit that is too large for volts, such as 900, is taken as millivolts.
 
     Args:
         row: Words by column.
 
     Returns:
-        Volts; not a number where nothing stands.
+        Volts; NaN where the cell is empty.
 
     Raises:
-        NotExpressibleError: Where something else stands.
+        NotExpressibleError: Where the cell has anything but a possible supply.
     """
-    found, text = gene_number(row, _SUPPLY_COLUMN), row.get(_SUPPLY_COLUMN, "")
-    says_unit = re.search(r"\d\s*m?v", text, re.IGNORECASE)
-    if not says_unit and 1000 * LEAST_SUPPLY_V <= found <= 1000 * MOST_SUPPLY_V:
-        found /= 1000
-    if found < LEAST_SUPPLY_V or found > MOST_SUPPLY_V:
+    volts, text = gene_number(row, _SUPPLY_COLUMN), row.get(_SUPPLY_COLUMN, "")
+    has_unit = re.search(r"\d\s*m?v", text, re.IGNORECASE)
+    if not has_unit and 1000 * LEAST_SUPPLY_V <= volts <= 1000 * MOST_SUPPLY_V:
+        volts /= 1000
+    if volts < LEAST_SUPPLY_V or volts > MOST_SUPPLY_V:
         limits = f"{LEAST_SUPPLY_V:g} to {MOST_SUPPLY_V:g} V"
         raise NotExpressibleError(f"{_SUPPLY_COLUMN} is {shown(text)}, where {limits} can be")
-    return found
+    return volts

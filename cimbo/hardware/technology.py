@@ -80,6 +80,7 @@ def check(entries: Mapping[str, Mapping[str, Any]], where: str = CONSTANTS_FILE)
 
 
 def _check_fields(place: str, entry: Mapping[str, Any]) -> None:
+    """Refuse an entry that lacks one of CONSTANT_FIELDS. Raises BadInput."""
     for field in CONSTANT_FIELDS:
         if field not in entry:
             todo = f"every constant needs {', '.join(CONSTANT_FIELDS[:-1])} and source"
@@ -87,6 +88,7 @@ def _check_fields(place: str, entry: Mapping[str, Any]) -> None:
 
 
 def _check_word(place: str, entry: Mapping[str, Any], field: str, known: Collection[str]) -> None:
+    """Refuse an entry whose ``field`` is not one of the known words. Raises BadInput."""
     if entry[field] not in known:
         todo = f"use one of {', '.join(sorted(known))}"
         raise BadInput(place, f"{field} {entry[field]!r} is unknown", todo)
@@ -94,12 +96,13 @@ def _check_word(place: str, entry: Mapping[str, Any], field: str, known: Collect
 
 @cache
 def _values() -> dict[str, Any]:
+    """All constants by ``section.name``, read and checked once; `overridden` changes this dictionary."""
     values = check(tomllib.loads(path(CONSTANTS_FILE).read_text(encoding="utf-8")))
     return {name: _number_or_array(value) for name, value in values.items()}
 
 
 def _number_or_array(value: Any) -> Any:
-    """A constant as it stands in the file, a list of numbers as an array."""
+    """A constant as the file has it, but a list of numbers as an array of floats."""
     if isinstance(value, list):
         return np.array(value, float)
     return value
@@ -143,7 +146,7 @@ def overridden(values: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _log_log(node_nm: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-log interpolation between the listed nodes."""
+    """Interpolate values, given at the nodes of the constants file, to other nodes in logarithms, (n,)."""
     nodes = constant("scaling.nodes")
     order = np.argsort(nodes)
     return np.exp(np.interp(np.log(node_nm), np.log(nodes[order]), np.log(values[order])))
@@ -180,16 +183,17 @@ def node_power(node_nm: NDArray[np.float64], exponent: str) -> NDArray[np.float6
 
 
 def slowdown(supply_v: NDArray[np.float64], node_nm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Delay against the node's nominal supply by the alpha-power law, t ~ V / (V - Vt)^alpha.
+    """Work out by how much delays grow at a supply other than the node's nominal one.
 
-    Sakurai and Newton, JSSC 1990, with a threshold for each node, which a margin of 50 mV keeps the supply above.
+    The alpha-power law, t ~ V / (V - Vt)^alpha (Sakurai and Newton, JSSC 1990), with a threshold Vt
+    for each node. Where V - Vt is less than 50 mV, where the law does not hold, it is taken as that.
 
     Args:
         supply_v: Supplies in volts, (n,).
         node_nm: Nodes, (n,).
 
     Returns:
-        Factors, (n,).
+        Delay over that at the nominal supply, (n,).
     """
     threshold = _log_log(node_nm, constant("logic.threshold"))
     nominal = _log_log(node_nm, constant("logic.nominal_supply"))
