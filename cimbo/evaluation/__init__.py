@@ -1,1 +1,1 @@
-"""Real evaluations: accuracy ⊕ simulator -> metrics, and adapters of simulators that others wrote."""
+"""Evaluations of designs: accuracy and simulated costs together, and adapters of others' simulators and programs."""

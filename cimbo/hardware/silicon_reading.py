@@ -86,9 +86,10 @@ def _column_places(header: Sequence[str]) -> dict[str, int]:
         by_name[name] = place
     places = {}
     for name in KNOWN_COLUMNS:
-        place = by_name.get(name, by_plain_name.get(_plain(name)))
-        if place is not None:
-            places[name] = place
+        if name in by_name:
+            places[name] = by_name[name]
+        elif _plain(name) in by_plain_name:
+            places[name] = by_plain_name[_plain(name)]
     return places
 
 

@@ -1,4 +1,4 @@
-"""What a program said: its answer, its numbers, and the rest, which is the log."""
+"""Reads what a program printed: its answer (a JSON object), the numbers in it, and the rest, which is its log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_METRICS = frozenset({"protocol", "id"})  # numbers of an answer that are none
 
 
 class ProgramFailed(RuntimeError):
-    """An evaluation that a program could not make. ``log`` is what it said."""
+    """A program failed to evaluate a design. ``log`` is what the program printed."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -37,12 +37,12 @@ class Answer:
 
     @property
     def texts(self) -> dict[str, str]:
-        """What the program says in words, by name."""
-        found = {}
+        """The texts among the entries of the answer, by name."""
+        texts = {}
         for name, value in self.document.items():
             if isinstance(value, str):
-                found[name] = value
-        return found
+                texts[name] = value
+        return texts
 
     def metrics(self, where: str) -> dict[str, float]:
         """Return every number of the answer.
@@ -50,30 +50,33 @@ class Answer:
         Args:
             where: The program, for messages.
 
+        Returns:
+            Metrics by name.
+
         Raises:
             ProgramFailed: When it says that it failed, has no numbers, or one that is NaN or infinite.
         """
         if "failed" in self.document:
             raise ProgramFailed(f"{where}: {self.document['failed']}", self.log)
-        found = {}
+        numbers = {}
         for name, value in self.document.items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if is_number and name not in NO_METRICS:
-                found[name] = float(value)
-        if not found:
+                numbers[name] = float(value)
+        if not numbers:
             shown = json.dumps(self.document, default=str)[:SHOWN_OUTPUT]
             raise ProgramFailed(f"{where}: printed no JSON object with numbers: {shown}", self.log)
-        bad = [f"{name} is {value}" for name, value in found.items() if not math.isfinite(value)]
+        bad = [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]
         if bad:
             raise ProgramFailed(f"{where}: {', '.join(bad)}", self.log)
-        return found
+        return numbers
 
 
-def refuse_texts(said: Mapping[str, Any], wanted: Iterable[str], where: str) -> None:
+def refuse_texts(answer: Mapping[str, Any], wanted: Iterable[str], where: str) -> None:
     """Refuse a text where a study needs a number.
 
     Args:
-        said: What was answered.
+        answer: What was answered.
         wanted: Metrics that the study needs.
         where: What answered, for the message.
 
@@ -81,21 +84,21 @@ def refuse_texts(said: Mapping[str, Any], wanted: Iterable[str], where: str) -> 
         WrongAnswer: One of them is a text.
     """
     for name in wanted:
-        if isinstance(said.get(name), str):
-            what = f"{name} is the text {shown(said[name])}, not a number"
+        if isinstance(answer.get(name), str):
+            what = f"{name} is the text {shown(answer[name])}, not a number"
             raise WrongAnswer(f"{where}: {what}; print it as a JSON number, without quotes or unit")
 
 
 def parse(where: str, text: str, told: str = "") -> Answer:
-    """The answer in what a program printed: all of it, or its last line that is a JSON object.
+    """Find the answer in what a program printed: all of it, or its last line that is a JSON object.
 
     Args:
         where: The program, for messages.
         text: What it printed to stdout, or wrote to its output file.
-        told: What it printed besides.
+        told: What else it printed, which goes to the log.
 
     Returns:
-        The answer.
+        The answer; lines around it are part of its log.
 
     Raises:
         ProgramFailed: When there is no such line.
@@ -104,11 +107,11 @@ def parse(where: str, text: str, told: str = "") -> Answer:
     if whole is not None:
         return Answer(whole, told)
     lines = text.splitlines()
-    for place in range(len(lines) - 1, -1, -1):
-        found = json_object(lines[place])
-        if found is not None:
-            rest = "\n".join([*lines[:place], *lines[place + 1 :]])
-            return Answer(found, joined(rest, told))
+    for index in range(len(lines) - 1, -1, -1):
+        document = json_object(lines[index])
+        if document is not None:
+            other_lines = "\n".join([*lines[:index], *lines[index + 1 :]])
+            return Answer(document, joined(other_lines, told))
     shown = printable(text[:SHOWN_OUTPUT])
     what = "no JSON"
     if _is_json(text):
@@ -117,14 +120,14 @@ def parse(where: str, text: str, told: str = "") -> Answer:
 
 
 def joined(out: str, err: str) -> str:
-    """Joins both outputs of a program to one text.
+    """Join both outputs of a program to one text.
 
     Args:
         out: What it printed to stdout.
         err: What it printed to stderr.
 
     Returns:
-        Those that say anything, one after the other.
+        Both, one after the other; without those that are blank.
     """
     return "\n".join(part.rstrip() for part in (out, err) if part.strip())
 
@@ -133,10 +136,10 @@ def json_object(text: str) -> dict[str, Any] | None:
     """Reads a text as a JSON object.
 
     Args:
-        text: All of it has to be the object.
+        text: The text, all of which has to be the object.
 
     Returns:
-        The object; None where the text is none.
+        The object; None where the text is anything else.
     """
     if not text.lstrip().startswith("{"):
         return None
@@ -150,6 +153,7 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def _is_json(text: str) -> bool:
+    """Whether a text is JSON of any kind."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -158,7 +162,7 @@ def _is_json(text: str) -> bool:
 
 
 def last_line(text: str) -> str:
-    """Finds the last line that says anything, for a message.
+    """Find the last line that is not blank, for a message.
 
     Args:
         text: What a program printed to stderr.

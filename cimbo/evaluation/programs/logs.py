@@ -1,4 +1,4 @@
-"""What programs say beside their answers: kept as a file for each evaluation."""
+"""Keeps what programs print beside their answers: a log file for each design."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 from cimbo.problem.space import canonical_key
 
 LARGEST_LOG = 1 << 20  # characters kept of what one evaluation printed: the last ones
-_said: ContextVar[list[str] | None] = ContextVar("said", default=None)
+# The texts of the evaluation that is running; None outside of `log_of`. A ContextVar, so that
+# evaluations in several threads do not mix their logs.
+_texts: ContextVar[list[str] | None] = ContextVar("texts", default=None)
 
 
 def file_of(folder: str, key: str) -> Path:
-    """Names the log of a design.
+    """Name the file with the log of a design.
 
     Args:
         folder: Where logs are kept.
@@ -28,22 +30,23 @@ def file_of(folder: str, key: str) -> Path:
 
 
 def say(text: str) -> None:
-    """Adds what a program printed to the log of the evaluation that is running.
+    """Add what a program printed to the log of the evaluation that is running.
 
     Args:
-        text: What it printed; nothing is kept outside of `log_of`.
+        text: What it printed. Outside of `log_of` it is dropped.
     """
-    said = _said.get()
-    if said is not None and text.strip():
-        said.append(text.rstrip())
+    texts = _texts.get()
+    if texts is not None and text.strip():
+        texts.append(text.rstrip())
 
 
 @contextlib.contextmanager
 def log_of(folder: str | None, design: Mapping[str, Any]) -> Iterator[None]:
-    """Keeps what programs print while the block lasts.
+    """Write what programs print during a block to the log of a design.
 
-    A further attempt is added at the end of the file. Nothing is written for programs that print
-    nothing but their answer, and a disk that takes no log stops no evaluation.
+    If the design has a log already, the text is added at its end. No file is made for programs that
+    print nothing but their answer. An error in writing the log is ignored, so that a full disk
+    stops no evaluation.
 
     Args:
         folder: Where logs are kept; None: keep nothing.
@@ -55,13 +58,13 @@ def log_of(folder: str | None, design: Mapping[str, Any]) -> Iterator[None]:
     if folder is None:
         yield
         return
-    said: list[str] = []
-    token = _said.set(said)
+    texts: list[str] = []
+    token = _texts.set(texts)
     try:
         yield
     finally:
-        _said.reset(token)
-        text = "\n".join(said)
+        _texts.reset(token)
+        text = "\n".join(texts)
         if text:
             with contextlib.suppress(OSError):
                 file = file_of(folder, canonical_key(dict(design)))

@@ -25,17 +25,18 @@ DEFAULT_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class Program:
-    """Whoever is asked with JSON and answers with JSON.
+    """A program that is given requests as JSON and answers with JSON.
 
     Attributes:
         where: What it is in the study, such as ``simulator command``; named in messages about its settings.
-        command: Its words; no shell sees them. ``{input}`` in one stands for a file with the request, ``{output}`` for the
-            file that it writes its answer to. Without them it reads stdin and prints to stdout.
+        command: Program and arguments; no shell sees them. ``{input}`` in one stands for a file with the request,
+            ``{output}`` for the file that it writes its answer to. Without them it reads stdin and prints to stdout.
         timeout_s: Seconds that one answer may take.
-        server: Whether it stays alive and answers a request a line.
+        server: False: it is started for each request. True: it stays alive, reads one request a line and answers
+            with one line.
 
     Raises:
-        BadInput: For settings that no program can have.
+        BadInput: For settings that make no sense.
     """
 
     where: str
@@ -57,17 +58,15 @@ class Program:
             raise BadInput(
                 f"{self.where}, server", f"is {shown(self.server)}", "give true or false"
             )
-        placed = []
         for word in words:
-            if "{input}" in word or "{output}" in word:
-                placed.append(word)
-        if self.server and placed:
-            what = f"has {placed[0]}, but a server reads lines from stdin"
-            raise BadInput(self.where, what, "leave it out, or set server = false")
+            has_file = INPUT_PLACEHOLDER in word or OUTPUT_PLACEHOLDER in word
+            if self.server and has_file:
+                what = f"has {word}, but a server reads lines from stdin"
+                raise BadInput(self.where, what, "leave it out, or set server = false")
 
     @property
     def name(self) -> str:
-        """The program itself, for messages."""
+        """The first word of the command, for messages."""
         return self.command[0]
 
     def check(self) -> None:
@@ -76,10 +75,10 @@ class Program:
             raise BadInput(self.name, "cannot be started", "give the path of a program")
 
     def ask(self, request: Mapping[str, Any]) -> Answer:
-        """Asks the program; what it says besides its answer goes to the log of the evaluation.
+        """Ask the program; what it prints besides its answer goes to the log of the evaluation.
 
         Args:
-            request: What it is asked, as JSON.
+            request: The request, as JSON.
 
         Returns:
             Its answer.
@@ -99,10 +98,10 @@ class Program:
         return answer
 
     def ask_all(self, requests: Sequence[Mapping[str, Any]], batch_size: int) -> list[Answer]:
-        """Asks the program several requests.
+        """Ask the program several requests.
 
         Args:
-            requests: What it is asked.
+            requests: The requests, as JSON.
             batch_size: How many are sent at a time; 1 sends each by itself.
 
         Returns:
@@ -121,25 +120,33 @@ class Program:
         return answers
 
     def _batch(self, requests: list[dict[str, Any]]) -> list[Answer]:
+        """Ask several requests at once. Raises ProgramFailed unless there is an answer to each."""
         document = self.ask(protocol.batch(requests)).document
         if "failed" in document:
             raise ProgramFailed(f"{self.name}: {document['failed']}")
-        found = document.get("answers")
-        listed = isinstance(found, list) and all(isinstance(each, dict) for each in found)
-        if not listed or len(found or []) != len(requests):
-            told = "no list of answers"
-            if isinstance(found, list):
-                told = f"{len(found)} answers"
-            raise ProgramFailed(f"{self.name}: printed {told} to {len(requests)} requests")
-        return [Answer(each) for each in found or []]
+        answers = document.get("answers")
+        is_list = isinstance(answers, list) and all(isinstance(each, dict) for each in answers)
+        if not is_list or len(answers or []) != len(requests):
+            printed = "no list of answers"
+            if isinstance(answers, list):
+                printed = f"{len(answers)} answers"
+            raise ProgramFailed(f"{self.name}: printed {printed} to {len(requests)} requests")
+        return [Answer(each) for each in answers or []]
 
     def _answer(self, text: str) -> Answer:
+        """Send one request, as JSON text, to the server or to a new process."""
         if self.server:
             return server_of(self.command).ask(text, self.timeout_s)
         return self._run(text)
 
     def _run(self, text: str) -> Answer:
-        """One run of the program for one request."""
+        """Run the program once for one request, given by stdin or in a temporary file.
+
+        Raises ProgramFailed where it ends with another exit code than 0 or gives no answer.
+
+        Returns:
+            Its answer, with all else that it printed as the log.
+        """
         with TemporaryDirectory() as folder:
             files = {
                 INPUT_PLACEHOLDER: Path(folder, "input.json"),
@@ -148,19 +155,20 @@ class Program:
             files[INPUT_PLACEHOLDER].write_text(text, encoding="utf-8")
             words = [_replaced(word, files) for word in self.command]
             done = self._finished(words, text)
-            told = joined(done.stdout, done.stderr)
+            log = joined(done.stdout, done.stderr)
             if done.returncode:
-                why = f"{self.name}: exit code {done.returncode}: {last_line(done.stderr)}"
-                raise ProgramFailed(why, told)
+                reason = f"{self.name}: exit code {done.returncode}: {last_line(done.stderr)}"
+                raise ProgramFailed(reason, log)
             if not any(OUTPUT_PLACEHOLDER in word for word in self.command):
                 return parse(self.name, done.stdout, done.stderr)
             try:
                 written = files[OUTPUT_PLACEHOLDER].read_text(encoding="utf-8", errors="replace")
             except OSError:
-                raise ProgramFailed(f"{self.name}: wrote no output file", told) from None
-            return parse(self.name, written, told)
+                raise ProgramFailed(f"{self.name}: wrote no output file", log) from None
+            return parse(self.name, written, log)
 
     def _finished(self, words: list[str], text: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with ``text`` as its stdin until it ends. Raises ProgramFailed or BadInput."""
         try:
             return run_program(words, text=text, timeout_s=self.timeout_s)
         except subprocess.TimeoutExpired:
@@ -173,6 +181,7 @@ class Program:
 
 
 def _replaced(word: str, files: Mapping[str, Path]) -> str:
+    """A word of a command with paths in place of the placeholders."""
     for placeholder, file in files.items():
         word = word.replace(placeholder, str(file))
     return word

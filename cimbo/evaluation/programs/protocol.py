@@ -73,14 +73,14 @@ def evaluation(
     Returns:
         The request.
     """
-    asked = {
+    request = {
         "design": dict(design),
         "architecture": {name: v for name, v in design.items() if name in architecture},
         "hardware": {name: v for name, v in design.items() if name not in architecture},
     }
     if workload is not None:
-        asked["workload"] = network(workload)
-    return _request("evaluate", weights) | asked
+        request["workload"] = network(workload)
+    return _request("evaluate", weights) | request
 
 
 def batch(requests: Sequence[Request]) -> Request:
@@ -96,6 +96,7 @@ def batch(requests: Sequence[Request]) -> Request:
 
 
 def _request(kind: str, weights: str | None) -> Request:
+    """The fields that every request has: protocol, kind of request, path of the weights if any."""
     request: Request = {"protocol": PROTOCOL_VERSION, "request": kind}
     if weights is not None:
         request["weights"] = weights
@@ -103,9 +104,10 @@ def _request(kind: str, weights: str | None) -> Request:
 
 
 def network(workload: Workload) -> dict[str, Any]:
-    """Describes a network: its layers in order of execution.
+    """Describe a network as JSON: its layers in order of execution.
 
-    Of a language model, the steps that follow are described beside them.
+    A language model also has ``loop``: the number of tokens that it generates, and the layers of
+    one step.
 
     Args:
         workload: The network.
@@ -133,7 +135,17 @@ def network(workload: Workload) -> dict[str, Any]:
 
 
 def _sizes(layer: Layer, batch_size: int) -> dict[str, Any]:
-    """Channels and sides of images, in the words of networks. None where a layer does not say it."""
+    """Sizes of one layer as deep-learning libraries name them: channels, image sides and padding.
+
+    A layer without windows has ``in_features`` and ``out_features`` instead.
+
+    Args:
+        layer: The layer, with counts of the whole batch.
+        batch_size: Images of a batch.
+
+    Returns:
+        Sizes by name; None for what does not follow from the layer.
+    """
     channels_in, rest = divmod(layer.reduction, layer.kernel**2)
     if layer.kind not in WINDOW_KINDS or rest:
         return {"in_features": layer.reduction, "out_features": layer.columns * layer.groups}
@@ -142,8 +154,10 @@ def _sizes(layer: Layer, batch_size: int) -> dict[str, Any]:
     in_height, in_width = _input_sides(layer, channels_in * batch_size, height)
     padding = None
     if in_width is not None:
-        reach = (layer.width - 1) * layer.stride + layer.kernel
-        padding = -(-max(0, reach - in_width) // 2)
+        # All windows of a row together cover this many pixels; padding is what the image lacks,
+        # half on each side, rounded up.
+        covered = (layer.width - 1) * layer.stride + layer.kernel
+        padding = -(-max(0, covered - in_width) // 2)
     return {
         "in_channels": channels_in,
         "out_channels": layer.columns * layer.groups,
@@ -156,7 +170,16 @@ def _sizes(layer: Layer, batch_size: int) -> dict[str, Any]:
 
 
 def _input_sides(layer: Layer, images: int, height: int) -> tuple[int | None, int | None]:
-    """Sides of the input images, which have the proportions of the outputs."""
+    """Height and width of the input images, which are taken to have the proportions of the outputs.
+
+    Args:
+        layer: The layer.
+        images: Input channels times images of the batch.
+        height: Height of an output image.
+
+    Returns:
+        Height and width; None each where no such whole numbers exist.
+    """
     area, rest = divmod(layer.inputs, images)
     if rest or not area or not height:
         return None, None

@@ -1,4 +1,4 @@
-"""A program that stays alive: it reads a request a line and answers with a line of JSON.
+"""Programs that stay alive as servers: they read one request a line and answer with one line of JSON.
 
 One process of ours has one server for each command, whatever evaluators come and go in it. A server that dies, hangs or
 prints too much costs one evaluation; the next one starts it again.
@@ -48,14 +48,14 @@ class Server:
         self.starts = 0  # how often it was started
 
     def ask(self, request: str, timeout_s: float) -> Answer:
-        """Sends a request and waits for the line that answers it.
+        """Send a request and wait for the line that answers it.
 
         Args:
             request: A line of JSON, without its end.
             timeout_s: Seconds that the answer may take.
 
         Returns:
-            The answer, with what the server said besides as its log.
+            The answer, with what else the server printed as its log.
 
         Raises:
             ProgramFailed: When the server ends, takes longer or prints more than it may.
@@ -67,11 +67,12 @@ class Server:
             try:
                 return self._exchange(f"{request}\n".encode(), timeout_s)
             except BaseException:
-                self._end()  # its answer would be taken for that to the next request
+                # A late answer would be taken for that to the next request, so the server must go.
+                self._end()
                 raise
 
     def close(self) -> None:
-        """End the server."""
+        """End the server: by closing its stdin, or if it does not end by that, by force."""
         with self._lock:
             process = self._process
             if process is None:
@@ -84,6 +85,7 @@ class Server:
             self._end()
 
     def _start(self) -> None:
+        """Start the server in a session of its own, with pipes that never block. Raises BadInput."""
         self._end()
         self._mark = ProcessMark.new()
         self._unread = b""
@@ -107,34 +109,44 @@ class Server:
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
 
-    def _exchange(self, data: bytes, timeout_s: float) -> Answer:
-        """Write ``data`` and read lines until one is a JSON object; the others are talk."""
+    def _exchange(self, unwritten: bytes, timeout_s: float) -> Answer:
+        """Write a request and read lines until one is a JSON object; the others are the server's log.
+
+        Writing and reading take turns as the pipes allow, because a server that prints before it has
+        read everything would otherwise block both sides.
+
+        Returns:
+            The answer.
+
+        Raises:
+            ProgramFailed: When the server ends, takes longer than ``timeout_s`` or prints too much.
+        """
         process, name = self._process, self._words[0]
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
         deadline = time.monotonic() + timeout_s
-        talk: list[str] = []
-        size = 0
+        log_lines: list[str] = []
+        read_bytes = 0
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
             ready.register(process.stdin, selectors.EVENT_WRITE)
             while True:
-                answer = self._next_answer(talk)
+                answer = self._next_answer(log_lines)
                 if answer is not None:
-                    return Answer(answer, joined("\n".join(talk), self._told()))
+                    return Answer(answer, joined("\n".join(log_lines), self._told()))
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
-                    log = joined("\n".join(talk), self._told())
+                    log = joined("\n".join(log_lines), self._told())
                     raise ProgramFailed(f"{name}: took longer than {timeout_s:g} s", log)
                 for key, _ in ready.select(min(left_s, 1.0)):
                     if key.fileobj is process.stdout:
-                        size += self._read(process, talk)
+                        read_bytes += self._read(process, log_lines)
                     else:
-                        data = _written(process.stdin.fileno(), data)
-                        if not data:
+                        unwritten = _written(process.stdin.fileno(), unwritten)
+                        if not unwritten:
                             ready.unregister(process.stdin)
-                if max(size, self._errors_size()) > LARGEST_OUTPUT:
+                if max(read_bytes, self._errors_size()) > LARGEST_OUTPUT:
                     raise ProgramFailed(f"{name}: printed more than {LARGEST_OUTPUT >> 20} MiB")
 
     def _next_answer(self, talk: list[str]) -> dict[str, object] | None:
