@@ -18,11 +18,11 @@ Values = list[Any]
 
 
 def check_conditions(tables: StudyTable, family: Iterable[Choice]) -> None:
-    """Check that each ``active_if`` of a study's chips and networks asks for values that there are.
+    """Check that each ``active_if`` of a study's chips and networks asks for values that its gene can have.
 
-    A value counts that the study lists, or that cimbo's own gene of that name can have: whoever
-    narrows a gene need not rewrite the conditions on it. A gene that does not exist at all is
-    found by the space, and so is every fault in the genes of an evaluator of the user's own.
+    These are the values that the study lists and those of cimbo's own gene of that name, so that a user
+    who narrows a gene need not rewrite the conditions on it. Conditions on genes that do not exist, and
+    those of genes for the user's own evaluator, are checked by ``SearchSpace``.
 
     Args:
         tables: The description of the study.
@@ -31,46 +31,47 @@ def check_conditions(tables: StudyTable, family: Iterable[Choice]) -> None:
     Raises:
         BadInput: For a value that no design has; it names the nearest.
     """
-    listed = {"hardware": tables.hardware.genes}
+    genes_to_check = {"hardware": tables.hardware.genes}
     if tables.network is not None:
-        listed["network"] = tables.network.genes
+        genes_to_check["network"] = tables.network.genes
     possible = _values_of_known_genes(family)
     _add_values(possible, "hardware", tables.hardware.genes)
     if tables.architecture is not None:
         _add_values(possible, "architecture", tables.architecture.genes)
-    for table, genes in listed.items():
+    for table, genes in genes_to_check.items():
         _check_table(table, genes, possible)
 
 
 def _add_values(possible: dict[str, Values], table: str, genes: Mapping[str, Gene]) -> None:
-    """Add what a table of a study says that its genes can be."""
+    """Add the values that a table of a study lists for its genes to the possible ones, by gene."""
     for name, gene in genes.items():
         read = read_gene(f"{table}.genes.{name}", gene)
         possible.setdefault(name, []).extend(read.values)
 
 
 def _values_of_known_genes(family: Iterable[Choice]) -> dict[str, Values]:
-    """What the genes of the network and of cimbo's chips can be."""
-    found: dict[str, Values] = {}
+    """Gene to all values it can have, for the genes of the network's family and of cimbo's chips."""
+    possible: dict[str, Values] = {}
     for choice in (*hardware.chip_choices(extended=True), *family):
-        found.setdefault(choice.name, []).extend(choice.values)
+        possible.setdefault(choice.name, []).extend(choice.values)
     for name, words in GENE_WORDS.items():
-        found.setdefault(name, []).extend(words)
-    found["array"] += FAMILY_ALIASES
-    return found
+        possible.setdefault(name, []).extend(words)
+    possible["array"] += FAMILY_ALIASES
+    return possible
 
 
 def _check_table(table: str, genes: Mapping[str, Gene], possible: Mapping[str, Values]) -> None:
+    """Refuse genes of a table whose ``active_if`` asks for a value that is not possible."""
     for name, gene in genes.items():
         where = f"{table}.genes.{name}"
-        wanted = read_gene(where, gene).active_if or {}
-        for gate, values in wanted.items():
+        conditions = read_gene(where, gene).active_if or {}
+        for gate, values in conditions.items():
             if gate in possible:
                 _check_values(f"{where}.active_if.{gate}", gate, values, possible[gate])
 
 
 def _check_values(where: str, gate: str, values: Iterable[Any], possible: Values) -> None:
-    """Raises BadInput for a value that a gene never has."""
+    """Refuse values of which one is none of the possible values of the gene ``gate``."""
     for value in values:
         what = f"is {shown(value)}, which {gate} never is"
         check_known(value, dict.fromkeys(possible), where, what)

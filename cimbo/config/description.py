@@ -1,4 +1,4 @@
-"""A study described in TOML, checked, and what follows from the description: problem, evaluator, baseline."""
+"""A study described in TOML, checked; from it come the problem, the evaluator and the baseline chip."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Config:
     """A checked description of a study.
 
     Attributes:
-        name: The file or preset that it stands in.
-        data: What stands there, with all that it extends.
+        name: The file or preset that the description was read from.
+        data: Its tables, merged with those of the studies that it extends.
         is_stored: Whether it comes from a study file, which an older release may have written.
 
     Examples:
@@ -81,20 +81,21 @@ class Config:
             return problem
 
     def _space(self) -> SearchSpace:
-        """The genes of both sides, and what every design keeps."""
-        if not self.is_stored:  # earlier releases dropped a gene with a condition that never holds
+        """The genes of networks and chips, and the constraints between them."""
+        # Earlier releases allowed a condition that never holds, and dropped its gene: their files open
+        if not self.is_stored:
             check_conditions(self.tables, self._family_genes())
-        known = list(self.tables.hardware.constraints)
+        constraints = list(self.tables.hardware.constraints)
         if self.tables.architecture is not None:
-            known += self.tables.architecture.constraints
-        return SearchSpace(self._architecture(), self._chips(), known)
+            constraints += self.tables.architecture.constraints
+        return SearchSpace(self._architecture(), self._chips(), constraints)
 
     def evaluator(self) -> StudyEvaluator:
-        """Set up the real evaluation that this study stands on.
+        """Set up what really evaluates the designs of this study.
 
         Returns:
-            The evaluator; where the study names neither a network nor an evaluator, one that stands
-            for its absence.
+            The evaluator. Where the study names neither a network nor an evaluator, one that refuses
+            every evaluation.
 
         Raises:
             BadInput: Where what the study says of its evaluation is wrong.
@@ -118,7 +119,7 @@ class Config:
         )
 
     def _network_table(self) -> NetworkTable:
-        """What the study says of its network. Raises BadInput where it says nothing."""
+        """The table [network] of the study. Raises BadInput where it has none."""
         if self.tables.network is None:
             todo = "add a table [network], or [evaluator] and [architecture.genes]"
             raise BadInput(f"{self.name}, network", "is missing", todo)
@@ -127,14 +128,16 @@ class Config:
     @property
     def accuracy(self) -> str:
         """Name of the source of accuracy; "none" where costs alone are measured, "" without a network."""
-        about = self.tables.network
-        if about is None:
+        table = self.tables.network
+        if table is None:
             return ""
-        if about.accuracy:
-            return about.accuracy
-        has_usual = is_family_name(about.name) and (is_source(about.name) or self._seeks_accuracy())
+        if table.accuracy:
+            return table.accuracy
+        # A shipped family has a source of the same name; where there is none, asking for accuracy
+        # must fail with that name rather than search without accuracy
+        has_usual = is_family_name(table.name) and (is_source(table.name) or self._seeks_accuracy())
         if has_usual:
-            return about.name
+            return table.name
         return NO_ACCURACY
 
     def _seeks_accuracy(self) -> bool:
@@ -144,22 +147,20 @@ class Config:
         return any("accuracy" in text for text in (*names, *tables.metrics.values()))
 
     def accuracy_provenance(self) -> dict[str, Any]:
-        """Say what the accuracies of this study are worth.
-
-        They are measured, or modelled with some error, for some networks, and from some source.
+        """Say where the accuracies of this study come from, and what they are worth.
 
         Returns:
-            ``kind``, such as "measured" or "none", and ``label``, a sentence; of a modelled
-            accuracy also what is known of its model.
+            ``kind``, such as "measured", "modelled" or "none", and ``label``, a sentence. For a modelled
+            accuracy also its source, its error and the networks that it is valid for.
         """
-        about = self.tables.network
-        if about is None or self.tables.evaluator is not None:
+        table = self.tables.network
+        if table is None or self.tables.evaluator is not None:
             return {"kind": "measured", "label": "every metric is the evaluator's"}
         if self.accuracy == NO_ACCURACY:
             return {"kind": NO_ACCURACY, "label": "no accuracy is measured: costs alone"}
         if self.accuracy in published.names():
             return _published_provenance(self.accuracy)
-        kind = about.accuracy_kind or "measured"
+        kind = table.accuracy_kind or "measured"
         return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
 
     def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
@@ -178,18 +179,18 @@ class Config:
             BadInput: Where the study has no network.
         """
         self._network_table()
-        about = dict(self.data["network"])
-        about.pop("genes", None)
-        about["accuracy"] = "checkpoint"
-        about["accuracy_kind"] = "measured"
-        about["options"] = {"network": self.network, **options}
-        return replace(self, data={**self.data, "network": about})
+        table = dict(self.data["network"])
+        table.pop("genes", None)
+        table["accuracy"] = "checkpoint"
+        table["accuracy_kind"] = "measured"
+        table["options"] = {"network": self.network, **options}
+        return replace(self, data={**self.data, "network": table})
 
     def with_table(self, table: str) -> Config:
         """Describe the same study with accuracies looked up in a user's file.
 
         Args:
-            table: The file.
+            table: Path of the file.
 
         Returns:
             A new description; it is checked when it is used.
@@ -197,21 +198,21 @@ class Config:
         Raises:
             BadInput: Where the study's accuracies are in no such file.
         """
-        about = dict(self.data["network"])
-        about["accuracy"] = self._source_of_table()
-        about["accuracy_kind"] = "measured by others"
-        about["options"] = {"table": table}
-        return replace(self, data={**self.data, "network": about})
+        network_table = dict(self.data["network"])
+        network_table["accuracy"] = self._source_of_table()
+        network_table["accuracy_kind"] = "measured by others"
+        network_table["options"] = {"table": table}
+        return replace(self, data={**self.data, "network": network_table})
 
     def _source_of_table(self) -> str:
-        """What looks the accuracies up in a table. Raises BadInput where nothing does."""
-        looked_up: str | None = None
+        """Name of the source of accuracy that reads a table for this network. Raises BadInput where there is none."""
+        source: str | None = None
         if self.accuracy in published.names():
-            looked_up = published.description(self.accuracy).get("looked_up")
-        if looked_up is None:
+            source = published.description(self.accuracy).get("looked_up")
+        if source is None:
             what = f"holds no accuracies of {self.network or self.name}"
             raise BadInput("--table", what, "leave it out")
-        return looked_up
+        return source
 
     def with_function(self, function: str) -> Config:
         """Describe the same study evaluated by a function.
@@ -240,9 +241,9 @@ class Config:
         return replace(self, data={**self.data, "hardware": chip})
 
     def baseline(self) -> dict[str, Any]:
-        """Draw the chip that stands before any search.
+        """Give the hand-designed chip that searched chips are compared with.
 
-        Genes that the table [baseline] does not give have their usual value, where the study allows
+        Genes that the table [baseline] does not give have their default value, where the study allows
         that value and the gene is active.
 
         Returns:
@@ -262,26 +263,26 @@ class Config:
     def baseline_costs(self) -> dict[str, float]:
         """Compute the costs of the largest sub-network on the baseline chip.
 
-        The simulator of this study says them. Where that fails on the baseline, cimbo's own model
-        takes its place, and stderr says so.
+        They are those of the study's simulator. Where it fails on the baseline, cimbo's own cost model
+        is used instead, and stderr says so.
 
         Returns:
-            Costs by name of the metric.
+            Metric to cost, in the metric's unit.
 
         Raises:
             BadInput: Where the simulator cannot run here, or the study has no network or no
                 baseline.
         """
-        about = self._network_table()
-        return largest_network_costs(about, self.tables.hardware, self.baseline())
+        table = self._network_table()
+        return largest_network_costs(table, self.tables.hardware, self.baseline())
 
     def _architecture(self) -> list[Choice]:
-        """The genes of the family, and those of the study's own."""
+        """The network's genes: those of its family as the study narrows them, and the study's own."""
         tables = self.tables
         genes: list[Choice] = []
         if tables.network is not None:
-            known = self.family.choices()
-            genes += network_genes(self.network, known, self._searched_network_genes())
+            family_genes = self.family.choices()
+            genes += network_genes(self.network, family_genes, self._searched_network_genes())
             check_bits(self.accuracy, tables.network, tables.hardware)
         if tables.architecture is not None:
             if tables.evaluator is None:
@@ -293,20 +294,20 @@ class Config:
         return genes
 
     def _searched_network_genes(self) -> dict[str, Gene]:
-        """What the study says of genes of its network; genes of the one sub-network that it keeps have one value."""
-        about = self._network_table()
+        """Gene to the values that the study gives it; where one sub-network is kept, all others have its single value."""
+        table = self._network_table()
         kept: dict[str, Gene] = {}
-        if about.subnetwork is not None:
-            family = network(about.name, about.sizes)
-            values = family.largest() if about.subnetwork == "largest" else family.smallest()
+        if table.subnetwork is not None:
+            family = network(table.name, table.sizes)
+            values = family.largest() if table.subnetwork == "largest" else family.smallest()
             kept = {name: [value] for name, value in values.items()}
-        return kept | about.genes
+        return kept | table.genes
 
     @property
     def family(self) -> Network:
         """The network family with the genes that the study gives it. Raises BadInput where the study names none."""
-        about = self._network_table()
-        return with_stage_bits(network(about.name, about.sizes), stage_bits(about))
+        table = self._network_table()
+        return with_stage_bits(network(table.name, table.sizes), stage_bits(table))
 
     def _family_genes(self) -> list[Choice]:
         """The genes of the network as its family has them; none without a network."""
@@ -315,7 +316,7 @@ class Config:
         return list(self.family.choices())
 
     def _chips(self) -> list[Choice]:
-        """The genes of the chips."""
+        """The chip's genes: cimbo's, or the study's own where it has an evaluator of its own and names no shipped space."""
         tables = self.tables
         if tables.evaluator is None:
             return chip_genes(tables.hardware)
@@ -324,6 +325,7 @@ class Config:
         return chip_genes(tables.hardware)
 
     def _constraint(self, entry: ConstraintTable) -> Constraint:
+        """Build a constraint from its table, which has either a bound or a factor of the baseline."""
         if (entry.bound is None) == (entry.baseline is None):
             where = f"constraints.{entry.metric}"
             todo = "give a bound in the metric's unit, or a factor of the baseline's"
@@ -338,7 +340,17 @@ class Config:
         return entry.baseline * self._cost_of_baseline(entry.metric)
 
     def _cost_of_baseline(self, metric: str) -> float:
-        """A metric of the baseline. Raises BadInput where it has no such metric."""
+        """The value of a metric, measured or derived, of the largest network on the baseline chip.
+
+        Args:
+            metric: Its name.
+
+        Returns:
+            In the metric's unit.
+
+        Raises:
+            BadInput: When the baseline has no such metric.
+        """
         derived = DerivedMetrics(self.tables.metrics, (metric,))
         costs = derived.completed(self.baseline_costs(), self.baseline())
         check_known(metric, costs, f"constraints.{metric}", "the baseline has no such metric")
@@ -351,13 +363,12 @@ def _objective(table: ObjectiveTable) -> Objective:
 
 
 def _published_provenance(accuracy: str) -> dict[str, Any]:
-    """What a modelled accuracy is worth, with a sentence that says it."""
-    standing = published.provenance(accuracy)
-    metric = standing.get("metric", "accuracy")
-    unit = "" if "metric" in standing else " points"
-    error = f"± {standing['error_points']:g}{unit} ({standing['error_is']})"
-    valid, source = standing["valid"], standing["source"]
-    label = (
-        f"{metric} is {standing['kind']}, not measured: {error}; valid for {valid}; from {source}"
-    )
-    return {**standing, "label": label}
+    """The provenance of a published accuracy model, with a ``label`` that says it in a sentence."""
+    provenance = published.provenance(accuracy)
+    metric = provenance.get("metric", "accuracy")
+    unit = "" if "metric" in provenance else " points"
+    error = f"± {provenance['error_points']:g}{unit} ({provenance['error_is']})"
+    kind = provenance["kind"]
+    valid, source = provenance["valid"], provenance["source"]
+    label = f"{metric} is {kind}, not measured: {error}; valid for {valid}; from {source}"
+    return {**provenance, "label": label}

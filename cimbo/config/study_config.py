@@ -31,12 +31,12 @@ def presets() -> dict[str, str]:
     """List the shipped presets.
 
     Returns:
-        Title of each, by name.
+        Name to title.
     """
-    found = {}
+    titles = {}
     for name in reading.preset_names():
-        found[name] = str(reading.read_preset(name).get("title", name))
-    return found
+        titles[name] = str(reading.read_preset(name).get("title", name))
+    return titles
 
 
 def preset(name: str) -> Config:
@@ -99,7 +99,7 @@ def from_definition(where: str, definition: Mapping[str, Any]) -> Config:
 
 
 def _described(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study.toml would say of a study that was started from Python, without its evaluator."""
+    """The tables of a study.toml that would describe a study started from Python, without its evaluator."""
     problem = Problem.from_json(definition)
     space = problem.space
     constraints = []

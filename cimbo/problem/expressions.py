@@ -1,8 +1,8 @@
 """Expressions over named values, as a study.toml writes them: ``energy_uj * latency_ms``, ``rows * cols <= 65536``.
 
-The text is parsed by Python's own parser and walked; only what stands in the tables of this module is understood, so that
-nothing a file says is ever executed. Values are numbers, texts, or arrays of either, which are gone through element by
-element.
+The text is parsed by Python's own parser, and the tree is evaluated here. Only the operators and
+functions in the tables of this module are understood, so that nothing a file says is ever executed.
+Values are numbers, texts, or arrays of either, which are combined element by element.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Expression:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names it is made of, each once, in order."""
+        """The metrics and genes that it names, each once, in order."""
         return tuple(dict.fromkeys(_names(self.tree)))
 
     @property
@@ -115,18 +115,28 @@ class Expression:
 
 
 def _parse(where: str, text: str) -> ast.expr:
+    """Parse a text; refuse one that is too long or no expression of Python."""
     if len(text) > LONGEST_EXPRESSION:
         raise BadInput(where, f"has {len(text)} characters", f"use at most {LONGEST_EXPRESSION}")
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        told = getattr(error, "msg", type(error).__name__)
+        reason = getattr(error, "msg", type(error).__name__)
         todo = 'write one as "energy_uj * latency_ms"'
-        raise BadInput(where, f"{text!r:.80} is no expression ({told})", todo) from None
+        raise BadInput(where, f"{text!r:.80} is no expression ({reason})", todo) from None
 
 
 def _check(where: str, node: ast.expr, depth: int) -> None:
-    """Raises BadInput for what is not understood."""
+    """Refuse an expression that holds, at any depth, something that is not understood.
+
+    Args:
+        where: What it belongs to, for messages.
+        node: The expression.
+        depth: How deep it is nested in the whole one.
+
+    Raises:
+        BadInput: For what is not understood, or nested too deeply.
+    """
     if depth > DEEPEST_EXPRESSION:
         raise BadInput(where, "is nested too deeply", "write it with fewer brackets")
     if isinstance(node, ast.Call):
@@ -138,20 +148,20 @@ def _check(where: str, node: ast.expr, depth: int) -> None:
 
 
 def _is_understood(node: ast.expr) -> bool:
-    """Whether an expression that is no call has a meaning here, apart from its operands."""
+    """Whether this kind of expression is understood; it is no call, and its operands are not looked at."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, bool | int | float | str)
     if isinstance(node, ast.BinOp):
         return type(node.op) in ARITHMETIC_OPERATORS
     if isinstance(node, ast.Compare):
-        return _lists_where_it_is_in(node)
+        return _lists_follow_in(node)
     if isinstance(node, ast.UnaryOp):
         return not isinstance(node.op, ast.Invert)
     return isinstance(node, ast.Name | ast.BoolOp)
 
 
-def _lists_where_it_is_in(node: ast.Compare) -> bool:
-    """Whether ``in`` and ``not in`` are followed by lists, and no other comparison is."""
+def _lists_follow_in(node: ast.Compare) -> bool:
+    """Whether a list follows each ``in`` and ``not in`` of a chain of comparisons, and no other operator."""
     for operator, right in zip(node.ops, node.comparators, strict=True):
         wants_list = isinstance(operator, ast.In | ast.NotIn)
         if wants_list != isinstance(right, ast.List | ast.Tuple):
@@ -160,6 +170,7 @@ def _lists_where_it_is_in(node: ast.Compare) -> bool:
 
 
 def _check_call(where: str, node: ast.Call) -> None:
+    """Refuse a call of an unknown function, or with a wrong number of arguments."""
     if not isinstance(node.func, ast.Name) or node.keywords:
         raise _not_understood(where, node)
     name = node.func.id
@@ -176,7 +187,7 @@ def _not_understood(where: str, node: ast.expr) -> BadInput:
 
 
 def _operands(node: ast.expr) -> Iterator[ast.expr]:
-    """The expressions inside one, without the names of functions; of a list to be in, its entries."""
+    """The expressions that one is made of: arguments of a call, operands, and the entries of a list after ``in``."""
     if isinstance(node, ast.Call):
         yield from node.args
         return
@@ -188,6 +199,7 @@ def _operands(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _names(node: ast.expr) -> Iterator[str]:
+    """The names of values in an expression, from left to right."""
     if isinstance(node, ast.Name):
         yield node.id
     for inner in _operands(node):
@@ -195,6 +207,7 @@ def _names(node: ast.expr) -> Iterator[str]:
 
 
 def _is_condition(node: ast.expr) -> bool:
+    """Whether an expression is true or false: a comparison, and/or/not, or a constant."""
     if isinstance(node, ast.Compare | ast.BoolOp):
         return True
     if isinstance(node, ast.UnaryOp):
@@ -203,7 +216,7 @@ def _is_condition(node: ast.expr) -> bool:
 
 
 def _value(node: ast.expr, values: Values) -> Any:
-    """The value of a checked expression."""
+    """Evaluate a checked expression: a number, a truth, a text, or an array of these."""
     if isinstance(node, ast.Constant):
         return _number(node.value)
     if isinstance(node, ast.Name):
@@ -222,7 +235,7 @@ def _value(node: ast.expr, values: Values) -> Any:
 
 
 def _called(node: ast.Call, values: Values) -> Any:
-    """The value of a function."""
+    """Evaluate the call of a function."""
     assert isinstance(node.func, ast.Name)
     arguments = [_value(each, values) for each in node.args]
     if node.func.id in FUNCTIONS_OF_ONE:
@@ -231,7 +244,7 @@ def _called(node: ast.Call, values: Values) -> Any:
 
 
 def _joined(node: ast.BoolOp, values: Values) -> Any:
-    """Conditions joined by ``and`` or ``or``."""
+    """Evaluate conditions joined by ``and`` or ``or``, element by element."""
     operands = [_value(each, values) for each in node.values]
     if isinstance(node.op, ast.And):
         return reduce(np.logical_and, operands)
@@ -250,6 +263,7 @@ def _number(value: Any) -> Any:
 
 
 def _unary(node: ast.UnaryOp, values: Values) -> Any:
+    """Evaluate ``not``, a minus or a plus before an expression."""
     operand = _value(node.operand, values)
     if isinstance(node.op, ast.Not):
         return np.logical_not(operand)
@@ -259,17 +273,17 @@ def _unary(node: ast.UnaryOp, values: Values) -> Any:
 
 
 def _compared(node: ast.Compare, values: Values) -> Any:
-    """A chain of comparisons: each holds."""
+    """Evaluate a chain of comparisons, as in ``8 <= rows < cols``: true where all of them hold."""
     left = _value(node.left, values)
-    found = []
+    holds = []
     for operator, right in zip(node.ops, node.comparators, strict=True):
         if isinstance(right, ast.List | ast.Tuple):
-            found.append(_is_among(left, operator, right, values))
+            holds.append(_is_among(left, operator, right, values))
             continue
-        following = _value(right, values)
-        found.append(COMPARISON_OPERATORS[type(operator)](left, following))
-        left = following
-    return reduce(np.logical_and, found)
+        right_value = _value(right, values)
+        holds.append(COMPARISON_OPERATORS[type(operator)](left, right_value))
+        left = right_value
+    return reduce(np.logical_and, holds)
 
 
 def _is_among(
@@ -278,7 +292,7 @@ def _is_among(
     entries: ast.List | ast.Tuple,
     values: Values,
 ) -> Any:
-    """Whether a value is, or is not, equal to an entry of a list."""
+    """Evaluate ``left in entries``, or ``left not in entries``, element by element."""
     equal = [np.equal(left, _value(entry, values)) for entry in entries.elts]
     among = reduce(np.logical_or, equal, np.False_)
     if isinstance(operator, ast.NotIn):

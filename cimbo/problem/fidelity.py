@@ -1,9 +1,9 @@
-"""Measurements at less than full fidelity, and when one is worth going on with.
+"""Measurements at less than full fidelity, and when one is worth continuing.
 
 An evaluator that measured a metric on a part of its images, of its dies or of its time says so beside it:
 ``accuracy_fidelity`` is the share of the full measurement (its cost), ``accuracy_std`` the standard deviation of what it
-measured around what the full one would. Such a measurement teaches the surrogates, by its deviation less than a full one.
-It makes no front: that is for measurements at the target fidelity alone.
+measured around what the full measurement would give. Surrogates learn from such a measurement, with less weight the larger its
+deviation. Only measurements at full fidelity can be on the front.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from cimbo.problem.pareto import Array, hypervolume
 from cimbo.problem.scalars import finite
 
 DEVIATION_SUFFIX = "_std"
-# A measurement goes on while a metric of its mean plus so many deviations would add at least the
-# share LEAST_GAIN of the hypervolume. docs/design/fidelities.md says what other choices gave.
+# A measurement is continued while the design, with the metric at its mean plus so many deviations,
+# would add at least the share LEAST_GAIN to the hypervolume. docs/design/fidelities.md says what other choices gave.
 OPTIMISM_DEVIATIONS = 0.5
 LEAST_GAIN = 5e-4
 # Predicted deviations are multiplied by this. They are right for designs like those already met,
@@ -33,12 +33,12 @@ __all__ = ["Race", "at_target_fidelity", "deviations"]
 
 @dataclass(frozen=True)
 class Race:
-    """What a measurement has to beat to be worth going on with.
+    """Decides whether partial measurements of designs are worth continuing, given the front so far.
 
     Attributes:
         problem: Objectives, references and constraints.
-        front: Metrics of the front at the target fidelity.
-        predicted: Key of a design -> metric -> mean and standard deviation, before it was measured.
+        front: Metrics of the designs on the front, measured at full fidelity.
+        predicted: Key of a design to metric to the mean and standard deviation that a surrogate predicted for it.
     """
 
     problem: Problem
@@ -52,25 +52,26 @@ class Race:
         measured: float,
         std: float,
     ) -> tuple[float, float]:
-        """Combine a measurement with what was predicted.
+        """Combine a partial measurement with what was predicted, as two normal distributions.
 
         Args:
-            key: Of the design.
+            key: That of the design.
             metric: Which of its metrics.
-            measured: At less than full fidelity.
+            measured: Its value at less than full fidelity.
             std: Standard deviation of ``measured`` around the full measurement.
 
         Returns:
             Mean and standard deviation of the full measurement.
         """
-        prior_mean, prior_std = self.predicted.get(key, {}).get(metric, (0.0, 0.0))
-        if std <= 0 or prior_std <= 0:
+        predicted_mean, predicted_std = self.predicted.get(key, {}).get(metric, (0.0, 0.0))
+        if std <= 0 or predicted_std <= 0:
             return measured, std
-        prior_weight = (PREDICTION_WIDENING * prior_std) ** -2
-        weight = std**-2
-        total = prior_weight + weight
-        mean = (prior_weight * prior_mean + weight * measured) / total
-        return mean, total**-0.5
+        # The product of two normal densities: means weighted by precision, 1 / variance
+        precision_of_prediction = (PREDICTION_WIDENING * predicted_std) ** -2
+        precision_of_measured = std**-2
+        precision = precision_of_prediction + precision_of_measured
+        weighted = precision_of_prediction * predicted_mean + precision_of_measured * measured
+        return weighted / precision, precision**-0.5
 
     def is_hopeless(
         self,
@@ -79,38 +80,39 @@ class Race:
         std: float,
         metrics: Metrics,
     ) -> bool:
-        """Tell whether measuring on is worth nothing.
+        """Tell whether continuing a measurement is not worth its cost.
 
         Args:
-            key: Of the design.
+            key: That of the design.
             metric: What is being measured.
-            std: Standard deviation of what stands of it in ``metrics``.
-            metrics: Every metric of the design, those known exactly as they are.
+            std: Standard deviation of the partial measurement in ``metrics``.
+            metrics: All metrics of the design; the others than ``metric`` count as exact.
 
         Returns:
-            True where the design, at the favourable end of what its metric may be, breaks a constraint or adds next to
-            nothing to the hypervolume; without references, where something on the front is at least as good.
+            True where the design, with its metric ``OPTIMISM_DEVIATIONS`` better than expected, breaks a constraint or
+            adds less than ``LEAST_GAIN`` to the hypervolume; without references, where a design of the front is at least
+            as good in every objective. False where an objective is not known yet.
         """
         mean, deviation = self.estimate(key, metric, metrics[metric], std)
-        hoped = {**metrics, metric: mean + self._favourable(metric) * deviation}
-        if not all(objective.name in hoped for objective in self.problem.objectives):
+        optimistic = {**metrics, metric: mean + self._optimism(metric) * deviation}
+        if not all(objective.name in optimistic for objective in self.problem.objectives):
             return False
-        if not all(constraint.holds(hoped) for constraint in self.problem.constraints):
+        if not all(constraint.holds(optimistic) for constraint in self.problem.constraints):
             return True
-        return not self._adds(hoped)
+        return not self._improves_front(optimistic)
 
-    def _adds(self, metrics: Metrics) -> bool:
-        """Whether a design adds more than next to nothing to the front."""
+    def _improves_front(self, metrics: Metrics) -> bool:
+        """Whether a design adds noticeably to the hypervolume; without references, whether nothing is as good."""
         scores = self.problem.scores([metrics])
         front = self.problem.scores(self.front)
         reference = self.problem.reference()
         if reference is None:
             as_good = (front >= scores).all(1)
             return not as_good.any()
-        return _grows(front, scores, reference)
+        return _adds_hypervolume(front, scores, reference)
 
-    def _favourable(self, metric: str) -> float:
-        """Deviations towards the better end: up for what is maximised or has a lower bound."""
+    def _optimism(self, metric: str) -> float:
+        """How many deviations to add to a metric: positive where it is maximised or has a lower bound, else negative."""
         for objective in self.problem.objectives:
             if objective.name == metric:
                 return OPTIMISM_DEVIATIONS * objective.sign
@@ -120,23 +122,24 @@ class Race:
         return OPTIMISM_DEVIATIONS
 
 
-def _grows(front: Array, scores: Array, reference: Array) -> bool:
-    """Whether points add more than next to nothing to the hypervolume of a front."""
+def _adds_hypervolume(front: Array, scores: Array, reference: Array) -> bool:
+    """Whether points (k, m) add more than the share ``LEAST_GAIN`` to the hypervolume of a front (n, m)."""
     before = hypervolume(front, reference)
     after = hypervolume(np.concatenate([front, scores]), reference)
     return after - before > LEAST_GAIN * before
 
 
 def share_deviation(right: float, seen: int, total: int) -> float:
-    """Standard deviation of a share measured on a part of all images, drawn without replacement.
+    """Compute the standard deviation of an accuracy measured on some of all images.
 
     Args:
-        right: Share of the seen ones that were right, 0 to 1.
-        seen: How many were looked at.
-        total: How many there are.
+        right: Share of the seen images that were classified right, 0 to 1.
+        seen: How many images were seen, drawn without replacement.
+        total: How many images there are.
 
     Returns:
-        The binomial deviation with the correction of a finite population; the share is taken one image from 0 and 1.
+        Standard deviation around the share of all images: binomial, with the correction for a finite
+        population. A share of 0 or 1 is taken one image away from it, so that it is not certain.
     """
     if seen >= total:
         return 0.0
@@ -149,22 +152,23 @@ def share_deviation(right: float, seen: int, total: int) -> float:
 def deviations(
     metrics: Iterable[Metrics | None], names: Iterable[str]
 ) -> dict[str, NDArray[np.float64]]:
-    """Standard deviations that measurements state of themselves.
+    """Gather the standard deviations that evaluators state of their measurements.
 
     Args:
-        metrics: Of n designs, None where nothing was measured.
+        metrics: What n designs measured, None where nothing.
         names: Metrics to look for.
 
     Returns:
-        Of each metric of which any measurement states one above 0: (n,), 0 where it states none.
+        Metric to standard deviations (n,), 0 where none is stated; without metrics of which none is
+        stated anywhere.
     """
-    listed = list(metrics)
-    found = {}
+    of_designs = list(metrics)
+    by_metric = {}
     for name in names:
-        stated = np.array([_stated_deviation(measured, name) for measured in listed])
+        stated = np.array([_stated_deviation(measured, name) for measured in of_designs])
         if stated.any():
-            found[name] = stated
-    return found
+            by_metric[name] = stated
+    return by_metric
 
 
 def _stated_deviation(metrics: Metrics | None, name: str) -> float:

@@ -26,6 +26,7 @@ FIDELITY_SUFFIX = "_fidelity"
 
 
 def _check_name(kind: str, name: object) -> None:
+    """Refuse a name of a metric that is no text, or empty."""
     if not isinstance(name, str) or not name:
         raise BadInput(f"{kind} {shown(name)}", "names no metric", "give it a non-empty string")
 
@@ -40,9 +41,15 @@ def _finite(where: str, name: str, value: object, todo: str) -> float:
 
 @dataclass(frozen=True)
 class Objective:
-    """A measured metric to maximise or minimise. ``reference``: the worst value that still counts for the hypervolume.
+    """A measured metric to maximise or minimise.
 
-    Raises BadInput for a goal other than "max" and "min" or a reference that is not finite.
+    Attributes:
+        name: The metric.
+        goal: "max" or "min".
+        reference: The worst value that still counts for the hypervolume, in the metric's unit; None for none.
+
+    Raises:
+        BadInput: For another goal, or a reference that is not finite.
 
     Examples:
         >>> from cimbo import Objective
@@ -73,7 +80,15 @@ class Objective:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on a measured metric, "<=" or ">=". Raises BadInput for another relation or a bound that is not finite.
+    """A bound on a measured metric.
+
+    Attributes:
+        metric: The metric.
+        relation: "<=" or ">=".
+        bound: In the metric's unit.
+
+    Raises:
+        BadInput: For another relation, or a bound that is not finite.
 
     Examples:
         >>> from cimbo import Constraint
@@ -142,17 +157,25 @@ def at_target_fidelity(metrics: Metrics, name: str) -> bool:
     return metrics.get(name + FIDELITY_SUFFIX, 1.0) >= 1.0
 
 
-def _check_kind(where: str, entries: Iterable[object], kind: type) -> None:
+def _check_types(where: str, entries: Iterable[object], expected: type) -> None:
+    """Refuse entries of which one is not of the expected class."""
     for entry in entries:
-        if not isinstance(entry, kind):
-            raise BadInput(where, f"hold {shown(entry)}", f"give a list of {kind.__name__}")
+        if not isinstance(entry, expected):
+            raise BadInput(where, f"hold {shown(entry)}", f"give a list of {expected.__name__}")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Space, objectives and constraints: all that a search needs to know. Raises BadInput for none or repeated objectives.
+    """What a study searches, and what for.
 
-    ``metrics`` are those that the study derives from others, by name, as expressions.
+    Attributes:
+        space: The designs.
+        objectives: At least one, none twice.
+        constraints: Bounds on measured metrics.
+        metrics: Name to expression, of metrics that the study computes from others.
+
+    Raises:
+        BadInput: For none or repeated objectives, and for wrong constraints or metrics.
 
     Examples:
         >>> from cimbo import Choice, Objective, Problem, SearchSpace
@@ -170,15 +193,15 @@ class Problem:
     def __post_init__(self) -> None:
         if not isinstance(self.space, SearchSpace):
             raise BadInput("space", f"is {shown(self.space)}", "give a SearchSpace of Choice")
-        _check_kind("objectives", self.objectives, Objective)
-        _check_kind("constraints", self.constraints, Constraint)
+        _check_types("objectives", self.objectives, Objective)
+        _check_types("constraints", self.constraints, Constraint)
         names = [objective.name for objective in self.objectives]
         if not names or len(set(names)) < len(names):
             raise BadInput("objectives", f"are {names}", "name at least one, none twice")
         self._check_metrics()
 
     def _check_metrics(self) -> None:
-        """Derived metrics are expressions under names that no gene has."""
+        """Refuse derived metrics that are no expressions, or that have the name of a gene."""
         if not isinstance(self.metrics, Mapping):
             todo = 'give a dict such as {"edp": "energy_uj * latency_ms"}'
             raise BadInput("metrics", f"are {shown(self.metrics)}", todo)
@@ -247,18 +270,19 @@ class Problem:
         missing = [name for name in self.targets if name not in known]
         if not missing:
             return None
-        words = [f"did not measure {', '.join(missing)}"]
+        phrases = [f"did not measure {', '.join(missing)}"]
         needed = self._needed(missing, {**params, **known})
-        others = [part for part in needed if part not in missing]
-        if others:
-            words.append(f"which needs {', '.join(others)}")
+        other_parts = [part for part in needed if part not in missing]
+        if other_parts:
+            phrases.append(f"which needs {', '.join(other_parts)}")
+        # The evaluation may have measured it under a similar name
         similar = get_close_matches((needed or missing)[0], list(metrics), 1)
         if similar:
-            words.append(f"is it {similar[0]}?")
-        return ", ".join(words)
+            phrases.append(f"is it {similar[0]}?")
+        return ", ".join(phrases)
 
     def _needed(self, names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
-        """The parts that metrics follow from and that are not known, each once."""
+        """The metrics and genes that these metrics are computed from and that are not known, each once."""
         needed: dict[str, None] = {}
         for name in names:
             needed |= dict.fromkeys(self.derived.missing(name, known))
@@ -349,5 +373,5 @@ class Problem:
                 metrics=data.get("metrics") or {},
             )
         except (KeyError, TypeError) as error:
-            told = f"does not describe a problem ({error})"
-            raise BadInput("study", told, "start a new study") from None
+            wrong = f"does not describe a problem ({error})"
+            raise BadInput("study", wrong, "start a new study") from None

@@ -31,7 +31,7 @@ __all__ = ["INACTIVE_INDEX", "Choice", "Params", "Rows", "SearchSpace", "Value",
 
 
 def _genes(side: str, choices: object) -> tuple[Choice, ...]:
-    """The genes of one side; one gene counts as a list of one."""
+    """The genes of one side ("architecture" or "hardware") as a tuple; a single gene counts as a list of one."""
     listed: tuple[Any, ...] = (choices,)
     if isinstance(choices, Iterable) and not isinstance(choices, Choice):
         listed = tuple(choices)
@@ -43,10 +43,10 @@ def _genes(side: str, choices: object) -> tuple[Choice, ...]:
 
 @dataclass(frozen=True)
 class SearchSpace(GeneColumns):
-    """All genes; those of the architecture first.
+    """All genes of a study, those of the architecture first, and the constraints between them.
 
-    A gene's conditions may name only genes of this space, without cycles. ``constraints`` between genes,
-    such as "rows * cols <= 65536", hold for every design that is proposed.
+    A gene's conditions (``active_if``) may name only genes of this space, without cycles. ``constraints``
+    between genes, such as "rows * cols <= 65536", hold for every design that is proposed.
 
     Examples:
         >>> from cimbo import Choice, SearchSpace
@@ -95,6 +95,7 @@ class SearchSpace(GeneColumns):
         return self.known.allowed(rows)
 
     def _check_names(self) -> None:
+        """Refuse a space without genes, or with two of one name."""
         if not self.choices:
             raise BadInput("space", "has no genes", "list at least one Choice")
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -103,13 +104,14 @@ class SearchSpace(GeneColumns):
             raise BadInput("space", wrong, "give every gene a name of its own")
 
     def _check_conditions(self) -> None:
-        """Every gate is a gene of this space and has the values that are asked of it."""
+        """Refuse conditions on unknown genes, on values that these cannot have, and conditions that form a cycle."""
         for choice in self.choices:
             for gate, values in choice.active_if.items():
                 self._check_gate(choice, gate, values)
         _ = self.gated_genes  # refuses a cycle
 
     def _check_gate(self, choice: Choice, gate: str, values: Iterable[Value]) -> None:
+        """Refuse a condition of a gene on another one, ``gate``, that this space lacks or that lacks one of the values."""
         if gate not in self.column:
             wrong = f"depends on unknown gene {gate}"
             raise BadInput(f"gene {choice.name}", wrong, f"use one of {list(self.names)}")
@@ -135,9 +137,10 @@ class SearchSpace(GeneColumns):
             BadInput: For an unknown gene, a missing active gene or a wrong value.
         """
         designs = list(designs)
-        listed = [self._row(design) for design in designs]
-        rows = np.array(listed, dtype=self.row_type).reshape(-1, len(self.choices))
+        indices = [self._row(design) for design in designs]
+        rows = np.array(indices, dtype=self.row_type).reshape(-1, len(self.choices))
         canonical = self.canonical_rows(rows)
+        # A gene that is active in the canonical row but not in the design was left out
         missing = (canonical != INACTIVE_INDEX) & (rows == INACTIVE_INDEX)
         if missing.any():
             number, column = np.argwhere(missing)[0]
@@ -151,7 +154,8 @@ class SearchSpace(GeneColumns):
         choice: Choice,
     ) -> None:
         """Raises the BadInput for an active gene that a design does not have."""
-        if choice.name in design:  # with NaN or None, as an inactive gene has in a table
+        # Given, but as NaN or None, as a table has for an inactive gene: that is no value of the gene
+        if choice.name in design:
             choice.index(design[choice.name])
         wrong = f"gene {choice.name} is missing"
         raise BadInput(f"design {number}", wrong, f"give it one of {list(choice.values)}")
@@ -171,6 +175,7 @@ class SearchSpace(GeneColumns):
         return row
 
     def _check_known(self, names: Iterable[str]) -> None:
+        """Refuse the first name that is no gene."""
         for name in names:
             if name not in self.column:
                 todo = choose_from(name, self.names, "the genes are")
@@ -241,9 +246,9 @@ class SearchSpace(GeneColumns):
         return sobol_rows(self, wanted, seed)
 
     def random_rows(self, n: int, rng: np.random.Generator) -> Rows:
-        """Draws rows at random, every gene uniform.
+        """Draws rows at random, every gene uniformly among its values.
 
-        Rows may repeat. One that breaks a constraint is put right, or left out where that fails.
+        Rows may repeat. A row that breaks a constraint is repaired, or left out where that fails.
 
         Args:
             n: How many to draw.
@@ -256,13 +261,13 @@ class SearchSpace(GeneColumns):
         return self.put_right(rows)
 
     def put_right(self, rows: Rows) -> Rows:
-        """Changes rows that break a constraint so that they keep it.
+        """Repairs rows that break a constraint: their genes take the nearest allowed values.
 
         Args:
             rows: (n, d) canonical rows.
 
         Returns:
-            The rows, those that broke a constraint put right; what cannot be is left out.
+            (k, d) canonical rows that keep all constraints; rows that cannot be repaired are left out.
         """
         if not self.constraints:
             return rows
@@ -307,10 +312,7 @@ class SearchSpace(GeneColumns):
 
     @property
     def size_is_exact(self) -> bool:
-        """Whether `size` was counted.
-
-        It is estimated where the conditions are too entangled to count.
-        """
+        """Whether `size` was counted; it is estimated where conditions or constraints are too entangled."""
         return self._size.is_exact
 
     @cached_property
