@@ -1,4 +1,4 @@
-"""The chip that stands before any search, and what the largest network costs on it."""
+"""The hand-designed baseline chip of a study, and what the largest network costs on it."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from cimbo.workloads.layers import Workload
 
 
 def complete_chip(given: Mapping[str, Scalar], choices: Iterable[Choice]) -> dict[str, Any]:
-    """Give a chip the usual values of the genes that it leaves out.
+    """Complete a chip: genes that it leaves out get their default values.
 
     Args:
-        given: Genes of the chip, by name.
+        given: Gene to value, of some genes of the chip.
         choices: All genes of the study's chips.
 
     Returns:
-        The genes of the chip, by name; a usual value where the study allows it and the gene is
-        active.
+        Gene to value; a gene is added where the study allows its default value and it is active.
     """
     chip = dict(given)
     for choice in choices:
-        usual = _usual_value(choice)
-        if usual in choice.values and _is_active(choice, chip):
-            chip.setdefault(choice.name, usual)
+        default = _default_value(choice)
+        if default in choice.values and _is_active(choice, chip):
+            chip.setdefault(choice.name, default)
     return chip
 
 
-def _usual_value(choice: Choice) -> Any:
-    if choice.name == "rows_active":  # the default, 0, means all rows
+def _default_value(choice: Choice) -> Any:
+    """The value of a gene on a usual chip; None where cimbo knows none."""
+    # cimbo's default of 0 means all rows, which a study's gene lists as its greatest value
+    if choice.name == "rows_active":
         return choice.values[-1]
     return hardware.DEFAULT_GENES.get(choice.name)
 
@@ -60,10 +61,10 @@ class _Question:
     Attributes:
         network: Name of the family.
         sizes: Free sizes of an ONNX file.
-        inference: What one run is asked for, as JSON.
+        inference: Batch, tokens and further settings of one run, as JSON.
         chip: Genes and fixed properties of the chip.
         simulator: Name of the simulator.
-        options: What the simulator is set up with.
+        options: Options of the simulator.
     """
 
     network: str
@@ -75,35 +76,34 @@ class _Question:
 
 
 def largest_network_costs(
-    about: NetworkTable, table: HardwareTable, chip: Mapping[str, Any]
+    network_table: NetworkTable, hardware_table: HardwareTable, chip: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Compute the costs of the largest sub-network on a chip.
+    """Compute the costs of the largest sub-network on a chip, by the study's simulator.
 
-    The simulator of the study says them. Where that fails on this chip, cimbo's own model takes its
-    place, and stderr says so.
+    Where that fails on this chip, cimbo's own cost model is used instead, and stderr says so.
 
     Args:
-        about: What the study says of its network.
-        table: What the study says of its hardware.
-        chip: Genes of the chip, by name.
+        network_table: What the study says of its network.
+        hardware_table: What the study says of its hardware.
+        chip: Gene to value.
 
     Returns:
-        Costs by name of the metric.
+        Metric to cost; names end in their units.
     """
     question = _Question(
-        network=about.name,
-        sizes=about.sizes,
-        inference=inference_settings(about).to_json(),
-        chip={**table.fixed, **chip},
-        simulator=table.simulator,
-        options=table.options,
+        network=network_table.name,
+        sizes=network_table.sizes,
+        inference=inference_settings(network_table).to_json(),
+        chip={**hardware_table.fixed, **chip},
+        simulator=hardware_table.simulator,
+        options=hardware_table.options,
     )
     return dict(_costs(json.dumps(asdict(question))))
 
 
 @lru_cache(maxsize=32)
 def _costs(text: str) -> dict[str, float]:
-    """Computes the costs of the largest sub-network on a chip; each answer is kept.
+    """Computes the costs of the largest sub-network on a chip, and caches them.
 
     A simulator may take minutes, so the same question is not simulated twice in a process. The
     cache needs a hashable argument: therefore the question comes as JSON.
@@ -112,7 +112,7 @@ def _costs(text: str) -> dict[str, float]:
         text: A `_Question` as JSON.
 
     Returns:
-        Costs by name of the metric; names end in their units.
+        Metric to cost; names end in their units.
     """
     question = _Question(**json.loads(text))
     settings = InferenceSettings(**question.inference)
@@ -127,18 +127,18 @@ def _costs(text: str) -> dict[str, float]:
 
 
 def _simulated(question: _Question, workload: Workload) -> dict[str, Any]:
-    """What the study's simulator says, or cimbo's own model where that one cannot."""
+    """Metrics of a workload by the study's simulator; by cimbo's own model, with a line on stderr, where it fails."""
     chosen = simulator(question.simulator, **question.options)
     try:
         return dict(ask(chosen, workload, question.chip))
-    except RuntimeError as error:  # how simulators say that they cannot
-        told = f"baseline: {question.simulator} cannot simulate it ({error}); its limits are by cimbo's own model"
-        print(printable(told), file=sys.stderr)
+    except RuntimeError as error:  # what simulators raise for a chip that they cannot simulate
+        line = f"baseline: {question.simulator} cannot simulate it ({error}); its limits are by cimbo's own model"
+        print(printable(line), file=sys.stderr)
         return dict(hardware.simulate(workload, question.chip))
 
 
 def _finite_costs(answer: Mapping[str, Any]) -> dict[str, float]:
-    """The costs among what a simulator answered, without those that are no finite number."""
+    """Metric to cost, of those costs in a simulator's answer that are finite numbers."""
     costs = {}
     for metric in (*COST_METRICS, *MORE_COSTS):
         value = finite(answer.get(metric))

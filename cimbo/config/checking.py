@@ -1,4 +1,9 @@
-"""Checks what a study.toml says against the types of its tables, one line a fault, with its place and the nearest word."""
+"""Checks a description of a study against the types of its tables.
+
+Every fault becomes one line with its place, as "network.batch", and what to do; for a misspelt key
+that is the nearest one. In all functions ``expected`` is the type that msgspec knows of a place, and
+``place`` the keys down to it, joined by dots.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +52,7 @@ def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
         The description with its types.
 
     Raises:
-        BadInput: Naming each place that is wrong, one line a fault.
+        BadInput: When anything is wrong; it names every place, one line a fault.
     """
     faults = [_named(name, fault) for fault in _faults(_study_type(), data, "")]
     if len(faults) > 1:
@@ -58,58 +63,69 @@ def checked(name: str, data: Mapping[str, Any]) -> StudyTable:
 
 
 def _named(name: str, fault: BadInput) -> BadInput:
-    """The fault with the name of the file or preset before its place."""
+    """Put the name of the file or preset before the place of a fault."""
     where = ", ".join(filter(None, (name, fault.where)))
     return BadInput(where, fault.what, fault.todo)
 
 
 @cache
 def _study_type() -> inspect.Type:
+    """The type of a whole study, as msgspec describes it."""
     return inspect.type_info(StudyTable)
 
 
-def _faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
-    """Every fault of ``value``, which stands at ``place`` and has to be of ``kind``."""
-    kind = _meant(kind, value)
+def _faults(expected: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
+    """Find every fault of a value and of what is inside it."""
+    expected = _alternative_for(expected, value)
     if isinstance(value, float) and not math.isfinite(value):
         yield BadInput(place, f"is {value}", "give a finite number")
-    elif isinstance(kind, inspect.StructType):
-        yield from _table_faults(kind, value, place)
-    elif isinstance(kind, inspect.DictType):
-        yield from _mapping_faults(kind, value, place)
-    elif isinstance(kind, inspect.ListType):
-        yield from _list_faults(kind, value, place)
-    elif isinstance(kind, inspect.AnyType):
+    elif isinstance(expected, inspect.StructType):
+        yield from _table_faults(expected, value, place)
+    elif isinstance(expected, inspect.DictType):
+        yield from _mapping_faults(expected, value, place)
+    elif isinstance(expected, inspect.ListType):
+        yield from _list_faults(expected, value, place)
+    elif isinstance(expected, inspect.AnyType):
         yield from _not_finite(value, place)
     else:
-        yield from _scalar_faults(kind, value, place)
+        yield from _scalar_faults(expected, value, place)
 
 
-def _meant(kind: inspect.Type, value: Any) -> inspect.Type:
-    """``kind`` itself; of several alternatives the one that ``value`` is of, or else all that are no null."""
-    if isinstance(kind, inspect.Metadata):
-        kind = kind.type
-    if not isinstance(kind, inspect.UnionType):
-        return kind
-    kinds = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
-    for each in kinds:
-        if _is_of(each, value):
-            return each
-    if len(kinds) == 1:
-        return kinds[0]
-    return inspect.UnionType(tuple(kinds))
+def _alternative_for(expected: inspect.Type, value: Any) -> inspect.Type:
+    """Choose the alternative of a union that a value is meant to be of.
+
+    Args:
+        expected: A type; where it is a union, alternatives for None are left out.
+        value: The value.
+
+    Returns:
+        ``expected`` itself where it is no union; else the alternative that the value is of, or the union
+        where it is of none.
+    """
+    if isinstance(expected, inspect.Metadata):
+        expected = expected.type
+    if not isinstance(expected, inspect.UnionType):
+        return expected
+    alternatives = [each for each in expected.types if not isinstance(each, inspect.NoneType)]
+    for alternative in alternatives:
+        if _is_of(alternative, value):
+            return alternative
+    if len(alternatives) == 1:
+        return alternatives[0]
+    return inspect.UnionType(tuple(alternatives))
 
 
-def _is_of(kind: inspect.Type, value: Any) -> bool:
-    """Whether a value is of a kind; it is of every kind that PYTHON_TYPES does not list."""
-    if isinstance(value, bool) and isinstance(kind, NUMBER_TYPES):
+def _is_of(expected: inspect.Type, value: Any) -> bool:
+    """Whether a value is of a type; True also for types that PYTHON_TYPES does not list."""
+    if isinstance(value, bool) and isinstance(expected, NUMBER_TYPES):
         return False  # though Python counts true and false among the integers
-    return isinstance(value, PYTHON_TYPES.get(type(kind), (object,)))
+    return isinstance(value, PYTHON_TYPES.get(type(expected), (object,)))
 
 
 def _table_faults(table: inspect.StructType, value: Any, place: str) -> Iterator[BadInput]:
+    """Find every fault of a table: unknown keys, missing ones, and the faults of its values."""
     if not isinstance(value, Mapping):
-        yield _wrong_kind(table, value, place)
+        yield _wrong_type(table, value, place)
         return
     fields = {field.encode_name: field for field in table.fields}
     for key, inner in value.items():
@@ -133,7 +149,7 @@ def _missing_keys(
 
 
 def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
-    """The nearest key of this table; where none is near and the key belongs to another table, that one."""
+    """What to do about an unknown key: the nearest key of its table, or the tables that have a key of this name."""
     if get_close_matches(str(key), fields, 1):
         return choose_from(key, sorted(fields))
     elsewhere = [f"[{table}]" for table, keys in _keys_of_tables().items() if key in keys]
@@ -144,50 +160,52 @@ def _nearest_key(key: object, fields: Mapping[str, Any]) -> str:
 
 @cache
 def _keys_of_tables() -> dict[str, frozenset[str]]:
-    """The keys of every table of a study, by the table's name."""
+    """Table of a study to the keys that it may have."""
     study = _study_type()
     assert isinstance(study, inspect.StructType)
-    found = {}
+    keys_of_tables = {}
     for field in study.fields:
-        for kind in _parts(field.type):
-            if isinstance(kind, inspect.StructType):
-                found[field.encode_name] = frozenset(f.encode_name for f in kind.fields)
-    return found
+        for part in _parts(field.type):
+            if isinstance(part, inspect.StructType):
+                keys_of_tables[field.encode_name] = frozenset(f.encode_name for f in part.fields)
+    return keys_of_tables
 
 
-def _parts(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """Each side of a union and the entries of a list, of whatever depth; of another type itself."""
-    if isinstance(kind, inspect.Metadata):
-        yield from _parts(kind.type)
-    elif isinstance(kind, inspect.UnionType):
-        for each in kind.types:
+def _parts(expected: inspect.Type) -> Iterator[inspect.Type]:
+    """The types that a type is made of: alternatives of unions and entries of lists, at any depth; else itself."""
+    if isinstance(expected, inspect.Metadata):
+        yield from _parts(expected.type)
+    elif isinstance(expected, inspect.UnionType):
+        for each in expected.types:
             yield from _parts(each)
-    elif isinstance(kind, inspect.ListType):
-        yield from _parts(kind.item_type)
+    elif isinstance(expected, inspect.ListType):
+        yield from _parts(expected.item_type)
     else:
-        yield kind
+        yield expected
 
 
-def _mapping_faults(kind: inspect.DictType, value: Any, place: str) -> Iterator[BadInput]:
+def _mapping_faults(expected: inspect.DictType, value: Any, place: str) -> Iterator[BadInput]:
+    """Find every fault of a table that may have any keys."""
     if not isinstance(value, Mapping):
-        yield _wrong_kind(kind, value, place)
+        yield _wrong_type(expected, value, place)
         return
     for key, inner in value.items():
-        yield from _faults(kind.value_type, inner, _joined(place, str(key)))
+        yield from _faults(expected.value_type, inner, _joined(place, str(key)))
 
 
-def _list_faults(kind: inspect.ListType, value: Any, place: str) -> Iterator[BadInput]:
+def _list_faults(expected: inspect.ListType, value: Any, place: str) -> Iterator[BadInput]:
+    """Find every fault of a list and of its entries."""
     if not isinstance(value, list | tuple):
-        yield _wrong_kind(kind, value, place)
+        yield _wrong_type(expected, value, place)
         return
-    if len(value) < (kind.min_length or 0):
+    if len(value) < (expected.min_length or 0):
         yield BadInput(place, "is empty", "add at least one entry")
     for i, inner in enumerate(value):
-        yield from _faults(kind.item_type, inner, _joined(place, _entry_name(inner, i)))
+        yield from _faults(expected.item_type, inner, _joined(place, _entry_name(inner, i)))
 
 
 def _entry_name(entry: Any, index: int) -> str:
-    """An entry of a list by its name rather than its number."""
+    """What an entry of a list is called in a place: its name or metric where it has one, else its number."""
     if isinstance(entry, Mapping):
         for key in ("name", "metric"):
             if isinstance(entry.get(key), str):
@@ -195,35 +213,37 @@ def _entry_name(entry: Any, index: int) -> str:
     return str(index)
 
 
-def _scalar_faults(kind: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
-    if isinstance(kind, inspect.LiteralType):
-        if value not in kind.values:
-            todo = choose_from(value, kind.values)
+def _scalar_faults(expected: inspect.Type, value: Any, place: str) -> Iterator[BadInput]:
+    """Find the fault of a value that is no table and no list: a wrong type, an unknown word, or a number out of bounds."""
+    if isinstance(expected, inspect.LiteralType):
+        if value not in expected.values:
+            todo = choose_from(value, expected.values)
             yield BadInput(place, f"is {shown(value)}", todo)
         return
-    if isinstance(kind, inspect.UnionType) or not _is_of(kind, value):
-        yield _wrong_kind(kind, value, place)
+    if isinstance(expected, inspect.UnionType) or not _is_of(expected, value):
+        yield _wrong_type(expected, value, place)
         return
-    if isinstance(kind, inspect.IntType | inspect.FloatType):
-        yield from _bound_faults(kind, value, place)
+    if isinstance(expected, inspect.IntType | inspect.FloatType):
+        yield from _bound_faults(expected, value, place)
 
 
 def _bound_faults(
-    kind: inspect.IntType | inspect.FloatType, value: float, place: str
+    expected: inspect.IntType | inspect.FloatType, value: float, place: str
 ) -> Iterator[BadInput]:
     """A fault for a number that is too small."""
-    if kind.ge is not None and value < kind.ge:
-        yield BadInput(place, f"is {shown(value)}", f"it must be at least {kind.ge}")
-    if kind.gt is not None and value <= kind.gt:
-        yield BadInput(place, f"is {shown(value)}", f"it must be above {kind.gt}")
+    if expected.ge is not None and value < expected.ge:
+        yield BadInput(place, f"is {shown(value)}", f"it must be at least {expected.ge}")
+    if expected.gt is not None and value <= expected.gt:
+        yield BadInput(place, f"is {shown(value)}", f"it must be above {expected.gt}")
 
 
-def _wrong_kind(kind: inspect.Type, value: Any, place: str) -> BadInput:
-    if isinstance(kind, inspect.UnionType):
-        kinds = kind.types
+def _wrong_type(expected: inspect.Type, value: Any, place: str) -> BadInput:
+    """The fault of a value of another type than the expected one, or ones."""
+    if isinstance(expected, inspect.UnionType):
+        alternatives = expected.types
     else:
-        kinds = (kind,)
-    words = dict.fromkeys(TYPES_IN_WORDS.get(type(each), "another value") for each in kinds)
+        alternatives = (expected,)
+    words = dict.fromkeys(TYPES_IN_WORDS.get(type(each), "another value") for each in alternatives)
     return BadInput(place, f"is {shown(value)}", f"it must be {' or '.join(words)}")
 
 
@@ -240,4 +260,5 @@ def _not_finite(value: Any, place: str) -> Iterator[BadInput]:
 
 
 def _joined(*parts: str) -> str:
+    """A place from its keys; empty ones are left out."""
     return ".".join(filter(None, parts))

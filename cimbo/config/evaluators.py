@@ -1,4 +1,4 @@
-"""The evaluator that a study stands on: a network on simulated chips, a function, or a program."""
+"""Sets up a study's evaluator: a network on simulated chips, a user's function, or a program."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def joint_evaluator(
     Returns:
         The evaluator.
     """
+    # The genes that accuracy depends on, where the study says so
     told_genes = None
     if expensive is not None and expensive.metric == published.metric_of(accuracy):
         told_genes = expensive.genes
@@ -71,7 +72,7 @@ def joint_evaluator(
 def whole_evaluator(
     table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
 ) -> WholeEvaluator:
-    """Set up what a table [evaluator] describes.
+    """Set up the evaluator that a table [evaluator] describes.
 
     Args:
         table: The table.
@@ -94,18 +95,18 @@ def whole_evaluator(
 
 
 def _check_names_one(table: EvaluatorTable) -> None:
-    """Raises BadInput unless the table names either a function or a program."""
+    """Refuse a table that names neither a function nor a program, or both."""
     if (table.python is None) != (table.command is None):
         return
     if table.python is None:
-        told = "names nothing"
+        wrong = "names nothing"
     else:
-        told = "names both a function and a program"
-    raise BadInput("evaluator", told, 'give python = "package:function" or command = [...]')
+        wrong = "names both a function and a program"
+    raise BadInput("evaluator", wrong, 'give python = "package:function" or command = [...]')
 
 
 def _check_no_settings_of_a_command(table: EvaluatorTable) -> None:
-    """Raises BadInput for a setting that a function does not have."""
+    """Refuse settings that only a command has, for a function."""
     is_set = {
         "server": table.server,
         "batch": table.batch > 1,
@@ -120,7 +121,7 @@ def _check_no_settings_of_a_command(table: EvaluatorTable) -> None:
 def _program_evaluator(
     table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
 ) -> ProgramEvaluator:
-    """The program that a table [evaluator] names, told of the study's network where there is one."""
+    """Set up the program that a table [evaluator] names; it is told of the study's network where there is one."""
     assert table.command is not None
     timeout_s = table.timeout_s or DEFAULT_TIMEOUT_S
     program = Program("evaluator.command", table.command, timeout_s, table.server)

@@ -9,7 +9,7 @@ from cimbo.config.tables import Gene, GeneTable, Scalar
 from cimbo.errors import BadInput
 
 MOST_VALUES = 100_000  # most values of one gene
-ROUNDED_DIGITS = 12  # significant ones of the numbers of a range
+ROUNDED_DIGITS = 12  # significant digits that the numbers of a range keep
 # The last number of a range may lie beyond its end by this factor, because of rounding
 RANGE_ENDS = 1 + 1e-9
 RANGE_KEYS = ("low", "high", "step", "count")
@@ -17,7 +17,12 @@ RANGE_KEYS = ("low", "high", "step", "count")
 
 @dataclass(frozen=True)
 class Condition:
-    """A gene as it was read: its values, and the values of other genes that it needs."""
+    """A gene as it was read from a study.
+
+    Attributes:
+        values: Its values, those of a range written out.
+        active_if: Gene to the values with which this gene exists; None where the study gives no conditions.
+    """
 
     values: Sequence[Scalar]
     active_if: Mapping[str, Sequence[Scalar]] | None
@@ -47,24 +52,24 @@ def read_gene(where: str, gene: Gene) -> Condition:
 
 
 def _check_no_range(where: str, gene: GeneTable) -> None:
-    """Raises BadInput for a gene that lists its values and is a range too."""
+    """Refuse a gene that lists its values and is a range, too."""
     for key in RANGE_KEYS:
         if getattr(gene, key) is not None:
             raise BadInput(where, f"has values and {key}", "give either values or a range")
 
 
 def _numbers_of_range(where: str, gene: GeneTable) -> list[Scalar]:
-    """The numbers of a range, its ends among them where the step meets them."""
+    """Write out the numbers of a range, rounded and without repetitions."""
     if gene.low is None or gene.high is None:
         missing = "low" if gene.low is None else "high"
         raise BadInput(where, f"has no values and no {missing}", "give values, or low and high")
     numbers = _spaced(where, gene, float(gene.low), float(gene.high))
-    different = dict.fromkeys(_rounded(number) for number in numbers)
-    return list(different)
+    distinct = dict.fromkeys(_rounded(number) for number in numbers)
+    return list(distinct)
 
 
 def _spaced(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
-    """The numbers between two ends, spaced as the range says."""
+    """Numbers from ``low`` up to ``high``, with a constant difference, or with a constant factor where ``log`` is set."""
     _check_range(where, gene, low, high)
     if gene.log:
         return _spaced_by_factor(where, gene, low, high)
@@ -72,7 +77,7 @@ def _spaced(where: str, gene: GeneTable, low: float, high: float) -> list[float]
 
 
 def _check_range(where: str, gene: GeneTable, low: float, high: float) -> None:
-    """Raises BadInput for ends that are no range, or for two ways to space its numbers."""
+    """Refuse ends that are no range, and a range with both a step and a count."""
     if not low < high:
         raise BadInput(where, f"low is {low:g}, high is {high:g}", "put the lower first")
     if gene.log and low <= 0:
@@ -82,17 +87,17 @@ def _check_range(where: str, gene: GeneTable, low: float, high: float) -> None:
 
 
 def _spaced_evenly(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
-    """Numbers with the same difference from one to the next."""
+    """Numbers from ``low`` up to ``high`` with a constant difference."""
     if gene.count is not None:
         return _evenly(low, high, gene.count)
     step = _step_between(where, gene, low, high)
-    n = int((high - low) / step * RANGE_ENDS) + 1
-    _check_count(where, n)
-    return [low + i * step for i in range(n)]
+    count = int((high - low) / step * RANGE_ENDS) + 1
+    _check_count(where, count)
+    return [low + i * step for i in range(count)]
 
 
 def _step_between(where: str, gene: GeneTable, low: float, high: float) -> float:
-    """The difference from a number to the next; 1 between whole ends that come without a step."""
+    """The difference from a number to the next; 1 where both ends are whole and no step is given."""
     step = gene.step
     if step is None:
         if not low.is_integer() or not high.is_integer():
@@ -104,7 +109,7 @@ def _step_between(where: str, gene: GeneTable, low: float, high: float) -> float
 
 
 def _spaced_by_factor(where: str, gene: GeneTable, low: float, high: float) -> list[float]:
-    """Numbers with the same factor from one to the next."""
+    """Numbers from ``low`` up to ``high`` with a constant factor."""
     if gene.count is not None:
         exponents = _evenly(0.0, 1.0, gene.count)
         return [low * (high / low) ** exponent for exponent in exponents]
@@ -116,7 +121,7 @@ def _spaced_by_factor(where: str, gene: GeneTable, low: float, high: float) -> l
 
 
 def _multiplied(where: str, low: float, high: float, factor: float) -> list[float]:
-    """``low``, and what the factor makes of it again and again, up to ``high``."""
+    """``low``, ``low`` * factor, ``low`` * factor^2, ..., up to ``high``."""
     numbers = []
     number = low
     while number <= high * RANGE_ENDS:
@@ -127,21 +132,22 @@ def _multiplied(where: str, low: float, high: float, factor: float) -> list[floa
 
 
 def _evenly(low: float, high: float, count: int) -> list[float]:
-    """So many numbers from ``low`` to ``high``, both among them."""
+    """``count`` numbers with a constant difference, from ``low`` to ``high``; ``low`` alone for one."""
     _check_count("range", count)
     if count == 1:
         return [low]
     return [low + (high - low) * i / (count - 1) for i in range(count)]
 
 
-def _check_count(where: str, n: int) -> None:
-    if n > MOST_VALUES:
+def _check_count(where: str, count: int) -> None:
+    """Refuse a range of too many numbers."""
+    if count > MOST_VALUES:
         raise BadInput(where, f"has more than {MOST_VALUES} values", "take larger steps")
 
 
 def _rounded(number: float) -> Scalar:
-    """Without the last digits, in which rounding errors stand; whole numbers as integers."""
-    found = float(f"{number:.{ROUNDED_DIGITS}g}")
-    if found.is_integer():
-        return int(found)
-    return found
+    """A number without its last digits, which hold rounding errors; a whole number as an integer."""
+    rounded = float(f"{number:.{ROUNDED_DIGITS}g}")
+    if rounded.is_integer():
+        return int(rounded)
+    return rounded

@@ -1,4 +1,4 @@
-"""Which genes a study has: those of its networks, and those of its chips, with the study's values where it gives some."""
+"""Gathers the genes of a study: those of its networks and of its chips, with the study's values where it gives some."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def own_genes(table: str, genes: Mapping[str, Gene]) -> Iterator[Choice]:
 
 
 def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene]) -> list[Choice]:
-    """Gather the genes of a family of networks, some of them narrowed by the study to fewer values.
+    """Gather the genes of a family of networks, some narrowed by the study to fewer values.
 
     Args:
         family: Name of the family, for messages.
@@ -66,25 +66,37 @@ def network_genes(family: str, known: Iterable[Choice], genes: Mapping[str, Gene
     Raises:
         BadInput: For a gene or a value that the family does not have.
     """
-    found = {choice.name: choice for choice in known}
+    choices = {choice.name: choice for choice in known}
     for name, gene in genes.items():
         where = f"network.genes.{name}"
-        check_known(name, found, where, f"is no gene of {family}")
-        found[name] = _narrowed(where, found[name], gene)
-    return list(reachable(found))
+        check_known(name, choices, where, f"is no gene of {family}")
+        choices[name] = _narrowed(where, choices[name], gene)
+    return list(reachable(choices))
 
 
-def _narrowed(where: str, usual: Choice, gene: Gene) -> Choice:
-    """A gene of a family with fewer values. Raises BadInput for a value that the family does not have."""
+def _narrowed(where: str, of_family: Choice, gene: Gene) -> Choice:
+    """A family's gene with the study's values and, if it gives some, conditions.
+
+    Args:
+        where: The gene's place in the study, for messages.
+        of_family: The gene as the family has it.
+        gene: The gene as the study writes it.
+
+    Returns:
+        The gene.
+
+    Raises:
+        BadInput: For a value that the family's gene does not have.
+    """
     read = read_gene(where, gene)
     for value in read.values:
-        if value not in usual.values:
-            todo = f"use values among {list(usual.values)}"
+        if value not in of_family.values:
+            todo = f"use values among {list(of_family.values)}"
             raise BadInput(where, f"is {shown(list(read.values))}", todo)
     conditions = read.active_if
     if conditions is None:
-        conditions = usual.active_if
-    return Choice(usual.name, read.values, conditions)
+        conditions = of_family.active_if
+    return Choice(of_family.name, read.values, conditions)
 
 
 def chip_genes(table: HardwareTable) -> list[Choice]:
@@ -105,13 +117,13 @@ def chip_genes(table: HardwareTable) -> list[Choice]:
         BadInput: For a space that is unknown, a gene that cimbo's chips do not have, or a value
             that no chip can have.
     """
-    listed = _searched_genes(table)
-    names = list(dict.fromkeys([*listed, *table.genes]))
-    usual = _known_genes() | listed
+    of_space = _searched_genes(table)
+    names = list(dict.fromkeys([*of_space, *table.genes]))
+    shipped = _known_genes() | of_space
     genes = {}
     for name in names:
-        if not _is_settled_off(table, usual.get(name), names):
-            genes[name] = _chip_gene(table, name, usual.get(name), names)
+        if not _is_excluded_by_fixed(table, shipped.get(name), names):
+            genes[name] = _chip_gene(table, name, shipped.get(name), names)
     return list(reachable(genes))
 
 
@@ -123,23 +135,26 @@ def _known_genes() -> dict[str, Choice]:
 def _searched_genes(table: HardwareTable) -> dict[str, Choice]:
     """The genes of the study's space that the study does not fix, by name."""
     space = chip_space(table)
-    found = {}
+    genes = {}
     for choice in _choices_of(space):
         if choice.name not in table.fixed:
             conditions = _conditions_in(space, choice)
-            found[choice.name] = Choice(choice.name, choice.values, conditions)
-    return found
+            genes[choice.name] = Choice(choice.name, choice.values, conditions)
+    return genes
 
 
 def _conditions_in(space: str, choice: Choice) -> Mapping[str, Sequence[Scalar]]:
-    """The conditions of a gene; in a shipped space those of the extended genes, which know every kind of array."""
+    """The conditions of a gene of a space; of a shipped space those in "extended", which cover every kind of array."""
     if space in SHIPPED_SPACES:
         return _known_genes()[choice.name].active_if
     return choice.active_if
 
 
 def _choices_of(space: str) -> Sequence[Choice]:
-    """The genes of a space: of a shipped one, or of a plug-in under the entry points ``cimbo.chip_spaces``.
+    """Look up the genes of a space: shipped, or a plug-in's under the entry points ``cimbo.chip_spaces``.
+
+    Args:
+        space: Its name.
 
     Returns:
         The genes, in the order of their columns.
@@ -153,33 +168,45 @@ def _choices_of(space: str) -> Sequence[Choice]:
         "own": list,
     }
     with naming("hardware.space"):
-        found = list(find("chip_spaces", space, shipped))
-    _check_genes(space, found)
-    return found
+        choices = list(find("chip_spaces", space, shipped))
+    _check_genes(space, choices)
+    return choices
 
 
-def _check_genes(space: str, found: Sequence[object]) -> None:
-    for choice in found:
+def _check_genes(space: str, choices: Sequence[object]) -> None:
+    """Refuse the space of a plug-in that holds something else than genes."""
+    for choice in choices:
         if not isinstance(choice, Choice):
             what = f"holds {shown(choice)}"
             raise BadInput(f"chip space {space}", what, "let it return a list of cimbo.Choice")
 
 
-def _is_settled_off(table: HardwareTable, usual: Choice | None, names: Sequence[str]) -> bool:
-    """Whether a gene needs another value of what the study fixes, as converters do where arrays are digital."""
-    if usual is None:
+def _is_excluded_by_fixed(
+    table: HardwareTable, shipped: Choice | None, names: Sequence[str]
+) -> bool:
+    """Whether a gene cannot exist with what the study fixes, as a converter's bits where all arrays are digital.
+
+    Args:
+        table: What the study says of its hardware.
+        shipped: The gene as cimbo has it, with its conditions; None where cimbo does not know it.
+        names: All genes that are searched.
+
+    Returns:
+        True where a gene that it depends on is fixed at a value with which it does not exist.
+    """
+    if shipped is None:
         return False
-    for gate, values in usual.active_if.items():
-        is_settled = gate not in names and gate in table.fixed
-        if is_settled and table.fixed[gate] not in values:
+    for gate, values in shipped.active_if.items():
+        is_fixed = gate not in names and gate in table.fixed
+        if is_fixed and table.fixed[gate] not in values:
             return True
     return False
 
 
 def chip_space(table: HardwareTable) -> str:
-    """Find which genes there are beside those that the study lists.
+    """Find the space of chips that a study searches: the set of genes beside those that it lists.
 
-    Where the study names no space: "core" if the simulator takes cimbo's chips, or if cimbo knows
+    Where the study names none, it is "core" if the simulator takes cimbo's chips, or if cimbo knows
     every listed gene; else "own".
 
     Args:
@@ -223,46 +250,60 @@ def chip_properties() -> tuple[str, ...]:
 
 
 def _chip_gene(
-    table: HardwareTable, name: str, usual: Choice | None, names: Sequence[str]
+    table: HardwareTable, name: str, shipped: Choice | None, names: Sequence[str]
 ) -> Choice:
-    """One gene of the chips, with the study's values where it gives some."""
+    """Make one gene of the chips, with the study's values and conditions where it gives some.
+
+    Args:
+        table: What the study says of its hardware.
+        name: The gene's name.
+        shipped: The gene as cimbo or a plug-in has it; None where the study alone knows it.
+        names: All genes that are searched.
+
+    Returns:
+        The gene.
+
+    Raises:
+        BadInput: For a simulator that takes cimbo's chips: when these have no such gene, or cannot have
+            one of its values.
+    """
     where = f"hardware.genes.{name}"
-    ours = takes_cimbo_chips(table)
-    if ours:
+    is_cimbo_chip = takes_cimbo_chips(table)
+    if is_cimbo_chip:
         refuse_replaced_gene(where, name)
-    if ours and name not in chip_properties():
+    if is_cimbo_chip and name not in chip_properties():
         raise BadInput(where, "is no gene of a chip", choose_from(name, chip_properties()))
     if name in table.genes:
         read = read_gene(where, table.genes[name])
     else:
-        assert usual is not None
-        read = Condition(usual.values, None)
+        assert shipped is not None
+        read = Condition(shipped.values, None)
     conditions = read.active_if
-    if conditions is None and usual is not None:
-        conditions = _conditions_on(names, usual)
+    if conditions is None and shipped is not None:
+        conditions = _conditions_on(names, shipped)
     with naming(where):
         values = read.values
-        if ours and name == "array":
+        if is_cimbo_chip and name == "array":
             values = list(dict.fromkeys(FAMILY_ALIASES.get(str(v), v) for v in values))
         choice = Choice(name, values, conditions)
-        if ours:
+        if is_cimbo_chip:
             _check_values(choice)
     return choice
 
 
 def _conditions_on(names: Sequence[str], choice: Choice) -> dict[str, Sequence[Scalar]]:
-    """The conditions of a gene, without those on genes that the study does not search."""
+    """Gene to values, the conditions of a gene on the searched genes ``names`` alone."""
     return {gate: values for gate, values in choice.active_if.items() if gate in names}
 
 
 def _check_values(choice: Choice) -> None:
-    """Raises BadInput for a value that no chip can have."""
-    chips = [_usual_chip_with(choice.name, value) for value in choice.values]
+    """Refuse a gene with a value that no chip of cimbo's can have."""
+    chips = [_chip_with(choice.name, value) for value in choice.values]
     hardware.area_mm2(chips)  # computing the area checks every gene
 
 
-def _usual_chip_with(gene: str, value: Scalar) -> dict[str, Scalar]:
-    """The largest chip of the core genes, but for one gene, and for the family of arrays where that is a cell."""
+def _chip_with(gene: str, value: Scalar) -> dict[str, Scalar]:
+    """A chip to try a value on: every core gene at its last value, but for this gene; a cell brings its family of arrays."""
     chip: dict[str, Scalar] = {other.name: other.values[-1] for other in hardware.chip_choices()}
     chip["array"] = hardware.DEFAULT_GENES["array"]
     if gene == "cell":
@@ -271,18 +312,18 @@ def _usual_chip_with(gene: str, value: Scalar) -> dict[str, Scalar]:
 
 
 def _family_of_cell(name: str, usual: Scalar) -> Scalar:
-    """The family of arrays that a cell is made for; the usual one where cimbo does not know the cell."""
-    found = cell(name)
-    if found is None:
+    """The family of arrays that a cell belongs to; the usual one where cimbo does not know the cell."""
+    known_cell = cell(name)
+    if known_cell is None:
         return usual
-    return found.family
+    return known_cell.family
 
 
 def reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
-    """Drop the genes whose conditions cannot be met any more.
+    """Drop the genes whose conditions cannot be met any more, once some genes have fewer values.
 
-    Values that no gene has any more are taken out of the conditions. A condition on a gene that is
-    not in ``genes`` stays as it is: that gene may be of the other side.
+    Values that a gene does not have any more are taken out of the conditions on it. A condition on a
+    gene that is not in ``genes`` stays as it is: a chip's gene may depend on one of the network.
 
     Args:
         genes: The genes, by name.
@@ -299,12 +340,12 @@ def reachable(genes: Mapping[str, Choice]) -> Iterator[Choice]:
 def _possible_conditions(
     choice: Choice, genes: Mapping[str, Choice]
 ) -> dict[str, Sequence[Scalar]]:
-    """The conditions of a gene, without the values that the genes do not have."""
-    found: dict[str, Sequence[Scalar]] = {}
+    """The conditions of a gene, without values that the genes they are on do not have; a list may end up empty."""
+    conditions: dict[str, Sequence[Scalar]] = {}
     for gate, values in choice.active_if.items():
         if gate in genes:
-            found[gate] = [value for value in values if value in genes[gate].values]
+            conditions[gate] = [value for value in values if value in genes[gate].values]
         else:
             # A gene of the network or of the user; the space checks it later
-            found[gate] = list(values)
-    return found
+            conditions[gate] = list(values)
+    return conditions

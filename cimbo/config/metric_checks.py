@@ -18,20 +18,20 @@ from cimbo.workloads import network
 
 
 def kept_costs(problem: Problem) -> tuple[str, ...]:
-    """List what is kept of each design because an objective, a constraint or a derived metric needs it.
+    """List the metrics beyond the usual ones that an objective, a constraint or a derived metric needs.
 
     Args:
         problem: What the study searches for.
 
     Returns:
-        Metrics beyond those that every evaluation returns.
+        Names of the metrics; an evaluation keeps them besides those that it always returns.
     """
     named = _named_metrics(problem)
     return tuple(name for name in (*MORE_COSTS, DIE_ACCURACY) if name in named)
 
 
 def _named_metrics(problem: Problem) -> set[str]:
-    """Targets, and all that derived metrics are made of."""
+    """Names of the targets, and of all metrics and genes in the expressions of derived metrics."""
     named = set(problem.targets)
     for expression in problem.derived.expressions.values():
         named.update(expression.names)
@@ -39,14 +39,13 @@ def _named_metrics(problem: Problem) -> set[str]:
 
 
 def needed_metrics(problem: Problem) -> tuple[str, ...]:
-    """List what evaluations have to give as a number.
+    """List the metrics for which every evaluation has to give a number.
 
     Args:
         problem: What the study searches for.
 
     Returns:
-        Objectives, constrained and declared metrics, and the metrics that these follow from; no
-        genes.
+        Objectives, constrained and declared metrics, and the metrics in their expressions; no genes.
     """
     needed: dict[str, None] = {}
     for name in (*problem.targets, *problem.metrics):
@@ -59,9 +58,9 @@ def needed_metrics(problem: Problem) -> tuple[str, ...]:
 def check_metrics(problem: Problem, tables: StudyTable, accuracy: str) -> None:
     """Check that evaluations return every metric that the study names.
 
-    Nothing is checked where the evaluator or the simulator is not cimbo's: only they know what they
-    return. A function of the user's that gives the accuracy may give further metrics: what it
-    returns is checked when it is tried.
+    Nothing is checked where the evaluator or the simulator is not cimbo's: what these return is not
+    known before they run. A user's function that gives the accuracy may also give further metrics; what
+    it returns is checked when it is first called.
 
     Args:
         problem: What the study searches for.
@@ -83,27 +82,28 @@ def check_metrics(problem: Problem, tables: StudyTable, accuracy: str) -> None:
 
 
 def _measured_metrics(accuracy: str) -> list[str]:
-    """What an evaluation returns with this source of accuracy."""
+    """Names of the metrics that an evaluation returns with this source of accuracy."""
     measured = list(JOINT_METRICS)
+    # A language model has another metric, such as its perplexity, in the place of an accuracy
     quality = published.metric_of(accuracy)
-    if quality not in measured:  # a language model has this metric instead of an accuracy
+    if quality not in measured:
         measured[measured.index("accuracy")] = quality
     if accuracy == NO_ACCURACY:
         measured.remove("accuracy")
     return measured
 
 
-def _check_accuracy_unused(problem: Problem, about: NetworkTable | None) -> None:
-    """Raises BadInput where a study that measures no accuracy needs one."""
-    called = "" if about is None else about.name
+def _check_accuracy_unused(problem: Problem, table: NetworkTable | None) -> None:
+    """Refuse a study that measures no accuracy but has a target or a metric that needs one."""
+    family = "" if table is None else table.name
     for name in (*problem.targets, *problem.metrics):
         if "accuracy" in problem.derived.parts(name):
             todo = 'name what measures it: [network] accuracy = "..."'
-            raise BadInput("accuracy", f"is not measured for {called}", todo)
+            raise BadInput("accuracy", f"is not measured for {family}", todo)
 
 
 def _check_expressions(problem: Problem, measured: list[str]) -> None:
-    """Raises the error of a derived metric that refers to what there is not."""
+    """Refuse a derived metric whose expression names something that is neither measured, derived nor a gene."""
     expressions = problem.derived.expressions
     for name, expression in expressions.items():
         others = [other for other in expressions if other != name]
@@ -113,25 +113,26 @@ def _check_expressions(problem: Problem, measured: list[str]) -> None:
 
 
 def _check_targets(problem: Problem, measured: list[str]) -> None:
-    """Raises BadInput for an objective or a constraint on a metric that there is not."""
+    """Refuse an objective or a constraint on a metric that is neither measured nor derived."""
     known = dict.fromkeys((*measured, *problem.derived.expressions, *SHIPPED_METRICS))
     for metric in problem.targets:
         check_known(metric, known, metric, "is measured by no evaluation")
 
 
-def _check_generates(problem: Problem, about: NetworkTable | None) -> None:
-    """Raises BadInput for metrics of tokens where the network generates none."""
-    kept = kept_costs(problem)
-    asked = [name for name in GENERATION_METRICS if name in kept]
-    if not asked or about is None:
+def _check_generates(problem: Problem, table: NetworkTable | None) -> None:
+    """Refuse metrics of generated tokens where the network generates none."""
+    needed = kept_costs(problem)
+    of_tokens = [name for name in GENERATION_METRICS if name in needed]
+    if not of_tokens or table is None:
         return
-    if not _generates_tokens(about):
-        what = f"is of a language model, and {about.name} generates no tokens"
-        raise BadInput(asked[0], what, "leave it out, or name one such as gpt2-s")
+    if not _generates_tokens(table):
+        what = f"is of a language model, and {table.name} generates no tokens"
+        raise BadInput(of_tokens[0], what, "leave it out, or name one such as gpt2-s")
 
 
-def _generates_tokens(about: NetworkTable) -> bool:
-    family = network(about.name, about.sizes)
+def _generates_tokens(table: NetworkTable) -> bool:
+    """Whether the network is a language model: its workload has a loop over tokens."""
+    family = network(table.name, table.sizes)
     return family.workload(family.largest()).loop is not None
 
 

@@ -1,4 +1,4 @@
-"""What the table [network] of a study says beside the family: runs, bits of stages, and how far these fit its accuracy."""
+"""Settings in the table [network] of a study: those of a run, and the bits of stages, with a check against its accuracy."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from cimbo.workloads.precision import GENE_NAMES, STAGE_BITS
 
 
 def inference_settings(table: NetworkTable) -> InferenceSettings:
-    """Gather what one run of the study's network is asked for.
+    """Gather the settings of one run of the study's network.
 
     Args:
         table: What the study says of its network.
 
     Returns:
-        Inferences, tokens, shares of bits that are one, and copies of layers.
+        Number of inferences and tokens, shares of bits that are one, and copies of layers.
     """
     activity = table.activity or ()
     return InferenceSettings(table.batch, table.prompt, table.tokens, activity, table.copies)
 
 
 def stage_bits(table: NetworkTable) -> tuple[int, ...]:
-    """List what the bits of a stage may be.
+    """List the numbers of bits that a stage of the network may have.
 
     Args:
         table: What the study says of its network.
 
     Returns:
-        Numbers of bits; none where every stage has the chip's.
+        Numbers of bits; none where every stage has those of the chip.
 
     Raises:
         BadInput: Where the study gives stages bits of their own and lists none.
@@ -45,15 +45,15 @@ def stage_bits(table: NetworkTable) -> tuple[int, ...]:
 
 
 def check_bits(accuracy: str, network: NetworkTable, hardware: HardwareTable) -> None:
-    """Check that a modelled accuracy knows the bits of the operands.
+    """Check that a published model of accuracy covers the bits of weights and activations.
 
     Args:
-        accuracy: Name of the source of accuracy; one that measures takes any bits.
+        accuracy: Name of the source of accuracy; one that measures accuracy takes any bits.
         network: What the study says of its network.
         hardware: What the study says of its hardware.
 
     Raises:
-        BadInput: For operands of bits that the model knows nothing of.
+        BadInput: For a number of bits that the model does not cover.
     """
     if accuracy not in published.names():
         return
@@ -64,16 +64,17 @@ def check_bits(accuracy: str, network: NetworkTable, hardware: HardwareTable) ->
 
 
 def _check_gene_bits(accuracy: str, gene: str, hardware: HardwareTable) -> None:
+    """Refuse a gene of bits with a value that the model of accuracy does not cover."""
     for value in _listed_values(gene, hardware):
         if value not in published.KNOWN_BITS:
             raise published.unknown_bits(accuracy, f"hardware, {gene}", value)
 
 
 def _listed_values(gene: str, hardware: HardwareTable) -> list[Scalar]:
-    """What the study says that a gene of the chip may be, or is."""
-    listed: list[Scalar] = []
+    """The values that the study gives to a gene of the chip, searched or fixed; none where it gives none."""
+    values: list[Scalar] = []
     if gene in hardware.genes:
-        listed.extend(read_gene(gene, hardware.genes[gene]).values)
+        values.extend(read_gene(gene, hardware.genes[gene]).values)
     if gene in hardware.fixed:
-        listed.append(hardware.fixed[gene])
-    return listed
+        values.append(hardware.fixed[gene])
+    return values

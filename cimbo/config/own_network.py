@@ -1,4 +1,4 @@
-"""The study of chips for one network, which nobody has described: what is added to the network's name."""
+"""Makes the description of a study of chips from nothing but the name of a network, or of several."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from cimbo.workloads.summary import is_onnx
 COSTS_ALONE_FILE = PRESETS_FOLDER / "bases" / "costs-alone.toml"
 SEVERAL_NETWORKS_OBJECTIVES = ("worst_latency_ms", "energy_uj", "area_mm2")
 EVALUATE_SEVERAL = "cimbo.evaluation.several:evaluate"
-WORST_OF_BASELINE = 4.0  # times the baseline's costs still count, where nobody says what does
+# The reference of each objective, as a multiple of the baseline chip's cost
+WORST_OF_BASELINE = 4.0
 
 
 def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
-    """Describe the study of chips for one network, of which costs alone are measured.
+    """Describe a study of chips for one network, in which only costs are measured.
 
-    Genes that accuracy depends on stay where the converters of an array lose nothing. The worst
-    costs that count for the hypervolume are those of a middling chip, four times.
+    Since no accuracy is measured, genes that it depends on stay at values at which an array's converters
+    lose nothing. The references of the objectives are four times the costs of a middling chip.
 
     Args:
         name: A file NAME.onnx, or a family, which stays at its largest sub-network.
@@ -35,35 +36,39 @@ def of_network(name: str, sizes: Mapping[str, int] | None = None) -> Config:
     Raises:
         BadInput: For an unknown network.
     """
-    about: dict[str, Any] = {"name": _found(name), "accuracy": NO_ACCURACY, "subnetwork": "largest"}
+    table: dict[str, Any] = {
+        "name": _full_path(name),
+        "accuracy": NO_ACCURACY,
+        "subnetwork": "largest",
+    }
     if sizes:
-        about["sizes"] = dict(sizes)
-    network(about["name"], sizes)  # raises BadInput for an unknown name
+        table["sizes"] = dict(sizes)
+    network(table["name"], sizes)  # raises BadInput for an unknown name
     data = read_toml(COSTS_ALONE_FILE)
-    data["network"] = about
-    data["title"] = f"Chips for {_called(name)} ({data['title']})"
+    data["network"] = table
+    data["title"] = f"Chips for {_title_name(name)} ({data['title']})"
     costs = Config(name, data).baseline_costs()
     for objective in data["objectives"]:
         objective["reference"] = WORST_OF_BASELINE * costs[objective["name"]]
     return Config(name, data)
 
 
-def _found(name: str) -> str:
-    """The whole path of an ONNX file; the name of another network as it is."""
+def _full_path(name: str) -> str:
+    """The full path of an ONNX file; the name of any other network as it is."""
     if is_onnx(name):
         return str(Path(name).resolve())
     return name
 
 
-def _called(name: str) -> str:
-    """A network in a title: an ONNX file without its folder and suffix."""
+def _title_name(name: str) -> str:
+    """A network's name for a title: an ONNX file's without folder and suffix."""
     if is_onnx(name):
         return Path(name).stem
     return name
 
 
 def of_networks(names: Sequence[str]) -> Config:
-    """Describe the study of chips for several networks: the worst latency, the mean energy, and the area.
+    """Describe a study of chips for several networks, which minimises worst latency, mean energy and area.
 
     Args:
         names: Files, families, or networks of a library; each at its largest.
@@ -74,7 +79,7 @@ def of_networks(names: Sequence[str]) -> Config:
     Raises:
         BadInput: For an unknown network, or one that is named twice.
     """
-    found = [_found(name) for name in names]
+    networks = [_full_path(name) for name in names]
     shipped = read_toml(COSTS_ALONE_FILE)
     hardware = dict(shipped["hardware"])
     hardware.pop("simulator", None)
@@ -84,14 +89,14 @@ def of_networks(names: Sequence[str]) -> Config:
         {
             "title": f"Chips for {', '.join(titles)}",
             "hardware": hardware,
-            "evaluator": {"python": EVALUATE_SEVERAL, "options": {"networks": found}},
-            "objectives": _objectives(evaluate(shipped["baseline"], found)),
+            "evaluator": {"python": EVALUATE_SEVERAL, "options": {"networks": networks}},
+            "objectives": _objectives(evaluate(shipped["baseline"], networks)),
         },
     )
 
 
 def _objectives(costs: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Minimise what counts of several networks, with references from the costs of a middling chip."""
+    """The tables of the objectives for several networks, with references from the costs of a middling chip."""
     objectives = []
     for metric in SEVERAL_NETWORKS_OBJECTIVES:
         reference = WORST_OF_BASELINE * costs[metric]

@@ -1,4 +1,4 @@
-"""Where descriptions of studies come from: shipped presets, a user's study.toml, and what they extend."""
+"""Reads descriptions of studies: shipped presets, a user's study.toml, and the studies that these extend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cimbo.workloads.sparsity import MEASURED_ACTIVITY, read_file, shares_to_jso
 from cimbo.workloads.summary import is_onnx
 
 PRESETS_FOLDER = Path(__file__).parent / "presets"
-MOST_EXTENDED = 16  # files that extend one another
+MOST_EXTENDED = 16  # longest chain of studies that extend one another
 
 
 def preset_names() -> list[str]:
@@ -27,13 +27,13 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Read a shipped study, with all that it extends.
+    """Read a shipped study, merged with the studies that it extends.
 
     Args:
         name: Name of the preset, without ``.toml``.
 
     Returns:
-        What it says, by table.
+        Its tables, by name.
 
     Raises:
         BadInput: For a name that is unknown; it lists the known ones.
@@ -45,14 +45,13 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """Read a study.toml, with all that it extends.
+    """Read a study.toml, merged with the studies that it extends.
 
     Args:
         path: The file.
 
     Returns:
-        What it says, by table; paths of ONNX files are resolved from the folder of the file that
-        names them.
+        Its tables, by name. Paths in them are resolved from the folder of the file that names them.
 
     Raises:
         BadInput: Where a file cannot be read or is no TOML, or extends a study that does not exist;
@@ -63,28 +62,28 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def _read_own(path: Path) -> dict[str, Any]:
-    """What a user's file says; the files that it names are found beside it."""
+    """Read a user's file, without what it extends; paths in it are resolved from its folder."""
     data = read_toml(path)
-    _find_networks(data, path.parent)
-    _find_cells(data, path.parent)
-    about = data.get("network")
-    if isinstance(about, dict):
-        _find_files_of_network(about, path.parent)
+    _resolve_networks(data, path.parent)
+    _resolve_cells(data, path.parent)
+    network_table = data.get("network")
+    if isinstance(network_table, dict):
+        _resolve_files_of_network(network_table, path.parent)
     return data
 
 
-def _find_files_of_network(about: dict[str, Any], folder: Path) -> None:
-    """Resolve the ONNX file that a table [network] names, and read its file of activities."""
-    name = about.get("name")
+def _resolve_files_of_network(table: dict[str, Any], folder: Path) -> None:
+    """Resolve the ONNX file that a table [network] names, and replace its file of activities by what stands in it."""
+    name = table.get("name")
     if isinstance(name, str):
-        about["name"] = _onnx_beside(folder, name)
-    activity = about.get("activity")
+        table["name"] = _onnx_beside(folder, name)
+    activity = table.get("activity")
     if isinstance(activity, str) and activity != MEASURED_ACTIVITY:
-        about["activity"] = shares_to_json(read_file(folder / activity))
+        table["activity"] = shares_to_json(read_file(folder / activity))
 
 
 def _onnx_beside(folder: Path, name: str) -> str:
-    """The path of an ONNX file in a folder; the name of another network stays."""
+    """The full path of an ONNX file in a folder; the name of any other network stays as it is."""
     if is_onnx(name):
         return str((folder / name).resolve())
     return name
@@ -110,8 +109,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInput(path, f"is not TOML ({error})", "correct that line") from None
 
 
-def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
-    """Name the files of several networks, in the options of an evaluator, from where the study's file lies."""
+def _resolve_networks(data: Mapping[str, Any], folder: Path) -> None:
+    """Resolve the ONNX files that an evaluator of several networks names in its options."""
     evaluator = data.get("evaluator")
     if not isinstance(evaluator, dict) or not isinstance(evaluator.get("options"), dict):
         return
@@ -121,15 +120,15 @@ def _find_networks(data: Mapping[str, Any], folder: Path) -> None:
         options["networks"] = [_onnx_beside(folder, name) for name in names]
 
 
-def _find_cells(data: Mapping[str, Any], folder: Path) -> None:
-    """Name the files of cells from where the study's file lies."""
+def _resolve_cells(data: Mapping[str, Any], folder: Path) -> None:
+    """Resolve the files of memory cells that a study names: on the baseline, fixed, or as values of a gene."""
     for table in _tables_of_chips(data):
         if isinstance(table, dict) and "cell" in table:
             table["cell"] = _cells_beside(folder, table["cell"])
 
 
 def _tables_of_chips(data: Mapping[str, Any]) -> list[Any]:
-    """What a description says of chips: the baseline, fixed genes and genes that are searched."""
+    """The tables of a description that hold genes of chips: the baseline, fixed genes and searched genes; some may be None."""
     tables = [data.get("baseline")]
     hardware = data.get("hardware")
     if isinstance(hardware, dict):
@@ -138,7 +137,7 @@ def _tables_of_chips(data: Mapping[str, Any]) -> list[Any]:
 
 
 def _cells_beside(folder: Path, given: Any) -> Any:
-    """What is said of the cell, one value or several, with the paths of the cells' files."""
+    """The value of a gene ``cell``, or its values as a list or a table, with paths of files resolved."""
     if isinstance(given, list):
         return [_beside(folder, word) for word in given]
     if isinstance(given, dict) and isinstance(given.get("values"), list):
@@ -147,14 +146,26 @@ def _cells_beside(folder: Path, given: Any) -> Any:
 
 
 def _beside(folder: Path, word: Any) -> Any:
-    """The path of a cell's file in a folder; whatever is no file's name stays."""
+    """The full path of a cell's file; anything that is no name of such a file stays as it is."""
     if isinstance(word, str) and word.endswith(FILE_SUFFIX):
         return str((folder / word).resolve())
     return word
 
 
 def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[str, Any]:
-    """``data`` over what its key ``extends`` names: a shipped study, or a file in ``folder``."""
+    """Merge a description with the study that its key ``extends`` names, if it has one.
+
+    Args:
+        data: The description; its own keys win.
+        folder: Where files that it names lie.
+        depth: How many studies extend one another down to this one.
+
+    Returns:
+        The merged description, without the key ``extends``.
+
+    Raises:
+        BadInput: For a study that does not exist, or a chain that is too long.
+    """
     if "extends" not in data:
         return data
     own = dict(data)
@@ -165,7 +176,7 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
 
 
 def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:
-    """The study that another one extends, with all that it extends itself."""
+    """Read the study that another one extends, merged with those that it extends itself."""
     if depth >= MOST_EXTENDED:
         raise BadInput("extends", f"leads on from {name} without end", "name another study")
     if name.endswith(".toml"):
@@ -176,19 +187,19 @@ def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one description over another: tables key by key, all else as the upper one has it.
+    """Merge two descriptions: tables key by key; for any other key the own value wins.
 
     Args:
-        base: The lower description.
-        own: The upper one.
+        base: The description that is extended.
+        own: The description that extends it.
 
     Returns:
         A new description; neither of the two is changed.
     """
-    found = dict(base)
+    result = dict(base)
     for key, value in own.items():
-        known = found.get(key)
-        if isinstance(known, Mapping) and isinstance(value, Mapping):
-            value = merged(known, value)
-        found[key] = value
-    return found
+        of_base = result.get(key)
+        if isinstance(of_base, Mapping) and isinstance(value, Mapping):
+            value = merged(of_base, value)
+        result[key] = value
+    return result

@@ -19,7 +19,7 @@ def chip_roles(table: HardwareTable) -> dict[str, str]:
         table: What the study says of its hardware.
 
     Returns:
-        Property -> role, of genes and of fixed properties. Properties of one role are multiplied, as
+        Property to role, of genes and of fixed properties. Properties of one role are multiplied, as
         processing elements and the macros of each are.
     """
     return {**_roles_of_genes(table.genes), **table.roles}
@@ -33,8 +33,8 @@ def check_roles(tables: StudyTable, space: SearchSpace) -> None:
         space: Its genes.
 
     Raises:
-        BadInput: For a role that is unknown, or of something that is no number of every chip, or in
-            a study whose costs follow from no layers or from cimbo's own chips.
+        BadInput: For a role that is unknown, or of a property that is no number on every chip; and for
+            roles in a study without known layers, or of cimbo's own chips, whose roles are known.
     """
     _check_no_other_genes(tables)
     roles = chip_roles(tables.hardware)
@@ -52,16 +52,16 @@ def check_roles(tables: StudyTable, space: SearchSpace) -> None:
 
 
 def _roles_of_genes(genes: Genes) -> dict[str, str]:
-    """Gene -> role, of the genes that are tables with one."""
-    found = {}
+    """Gene to role, of the genes that the study writes as a table with a role."""
+    roles = {}
     for name, gene in genes.items():
         if isinstance(gene, GeneTable) and gene.role is not None:
-            found[name] = gene.role
-    return found
+            roles[name] = gene.role
+    return roles
 
 
 def _check_no_other_genes(tables: StudyTable) -> None:
-    """Raises BadInput for a role of a gene that is none of the chip."""
+    """Refuse roles of genes that are not the chip's."""
     for where, genes in _genes_of_networks(tables):
         for name in _roles_of_genes(genes):
             what = "has a role, which only properties of chips have"
@@ -69,7 +69,7 @@ def _check_no_other_genes(tables: StudyTable) -> None:
 
 
 def _genes_of_networks(tables: StudyTable) -> Iterator[tuple[str, Genes]]:
-    """The tables with genes of networks, and where they stand."""
+    """Name of the table and genes, for each table of the study with genes of networks."""
     if tables.network is not None:
         yield "network", tables.network.genes
     if tables.architecture is not None:
@@ -77,14 +77,24 @@ def _genes_of_networks(tables: StudyTable) -> Iterator[tuple[str, Genes]]:
 
 
 def _check_role(name: str, role: str) -> None:
-    """Raises BadInput for a role that there is not."""
+    """Refuse an unknown role."""
     if role not in ROLES:
         where = f"hardware.roles.{name}"
         raise BadInput(where, f"role {role!r} is unknown", choose_from(role, ROLES))
 
 
 def _check_property(name: str, fixed: Mapping[str, object], genes: Sequence[Choice]) -> None:
-    """Raises BadInput unless a property is a number that every chip has, whether it is a gene or fixed."""
+    """Refuse a property that is not a positive number on every chip, as a gene or fixed.
+
+    Args:
+        name: The property, which has a role.
+        fixed: Property to value, of those that the study fixes.
+        genes: The chip's genes.
+
+    Raises:
+        BadInput: When it is no property of the chips, exists only on some of them, or may be something
+            else than a number above 0.
+    """
     where = f"hardware.roles.{name}"
     known: dict[str, list[object]] = {}
     for gene in genes:

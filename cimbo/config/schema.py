@@ -21,7 +21,7 @@ def study_schema() -> dict[str, Any]:
     schema: dict[str, Any] = msgspec.json.schema(StudyTable)
     study = schema["$defs"]["StudyTable"]
     network = schema["$defs"]["NetworkTable"]
-    # Nothing is required: what a study leaves out may stand in the study that it extends.
+    # A study needs all required tables, or one that it extends, which may have them.
     study["anyOf"] = [{"required": ["extends"]}, {"required": study["required"]}]
     study["required"] = []
     network["required"] = []
