@@ -91,6 +91,13 @@ def is_python_name(name: str) -> bool:
     return all(word.isidentifier() for word in words)
 
 
+def search_current_folder() -> None:
+    """Let Python find modules in the folder one is in too, after all others."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+
+
 def python_object(where: str, name: str) -> Any:
     """What ``name``, "package.module:object", means. A module may also lie in the folder one is in.
 
@@ -105,9 +112,7 @@ def python_object(where: str, name: str) -> Any:
         BadInput: there is no such module, or nothing of that name in it.
     """
     module_name, _, inner = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+    search_current_folder()
     try:
         found: Any = import_module(module_name)
     except ImportError as error:

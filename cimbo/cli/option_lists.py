@@ -166,6 +166,7 @@ WORKERS_OPTIONS = (
     click.option(
         "--accept-changed",
         is_flag=True,
-        help="Go on although the evaluator, or a file that it reads, has changed; the study then mixes both results.",
+        help="Go on although the evaluator, its code, or a file that the study names (files) has changed; "
+        "the study then mixes both results.",
     ),
 )

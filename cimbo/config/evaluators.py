@@ -66,6 +66,8 @@ def joint_evaluator(
         chip_genes=tuple(choice.name for choice in problem.space.hardware),
         told_genes=None if told_genes is None else tuple(told_genes),
         roles=chip_roles(hardware),
+        files=tuple(network.files),
+        simulator_files=tuple(hardware.files),
     )
 
 
@@ -88,10 +90,14 @@ def whole_evaluator(
     _check_names_one(table)
     if table.python is not None:
         _check_no_settings_of_a_command(table)
-        return FunctionEvaluator(table.python, table.options)
-    if table.options:
-        raise BadInput("evaluator.options", "are for a function", "write them into the command")
-    return _program_evaluator(table, architecture, network)
+        evaluator: WholeEvaluator = FunctionEvaluator(table.python, table.options)
+    else:
+        if table.options:
+            todo = "write them into the command"
+            raise BadInput("evaluator.options", "are for a function", todo)
+        evaluator = _program_evaluator(table, architecture, network)
+    evaluator.files = tuple(table.files)
+    return evaluator
 
 
 def _check_names_one(table: EvaluatorTable) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, check_known, naming, unreadable
+from cimbo.evaluation.declared_files import check_files
 from cimbo.hardware.cells import FILE_SUFFIX
 from cimbo.problem.scalars import shown
 from cimbo.workloads.sparsity import MEASURED_ACTIVITY, read_file, shares_to_json
@@ -66,6 +67,7 @@ def _read_own(path: Path) -> dict[str, Any]:
     data = read_toml(path)
     _resolve_networks(data, path.parent)
     _resolve_cells(data, path.parent)
+    _resolve_declared_files(data, path.parent)
     network_table = data.get("network")
     if isinstance(network_table, dict):
         _resolve_files_of_network(network_table, path.parent)
@@ -118,6 +120,18 @@ def _resolve_networks(data: Mapping[str, Any], folder: Path) -> None:
     names = options.get("networks")
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         options["networks"] = [_onnx_beside(folder, name) for name in names]
+
+
+def _resolve_declared_files(data: Mapping[str, Any], folder: Path) -> None:
+    """Resolve the files that evaluations read from the folder of the study's file. Raises BadInput where one is missing."""
+    for name in ("network", "hardware", "evaluator"):
+        table = data.get(name)
+        if not isinstance(table, dict):
+            continue
+        files = table.get("files")
+        if isinstance(files, list) and all(isinstance(file, str) for file in files):
+            table["files"] = [str((folder / file).resolve()) for file in files]
+            check_files(f"{name}.files", table["files"])
 
 
 def _resolve_cells(data: Mapping[str, Any], folder: Path) -> None:

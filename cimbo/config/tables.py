@@ -12,6 +12,13 @@ from msgspec import Meta, Struct
 
 from cimbo.workloads.precision import MOST_STAGE_BITS
 
+DeclaredFiles = Annotated[
+    list[str],
+    Meta(
+        description="Files and folders beside the study.toml that are read and that nothing else here names, "
+        "such as weights: a study does not go on when one of them has changed."
+    ),
+]
 Scalar = bool | int | float | str
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -115,6 +122,7 @@ class NetworkTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ),
     ] = None
     options: Annotated[dict[str, Any], Meta(description="Set up the source of accuracy.")] = {}
+    files: DeclaredFiles = []
     precision: Annotated[
         Literal["chip", "stage"],
         Meta(
@@ -170,6 +178,7 @@ class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         str, Meta(description="cimbo, zigzag, accelforge, command, table, or a plug-in.")
     ] = "cimbo"
     options: Annotated[dict[str, Any], Meta(description="What the simulator is set up with.")] = {}
+    files: DeclaredFiles = []
 
 
 class EvaluatorTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +207,7 @@ class EvaluatorTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     options: Annotated[
         dict[str, Any], Meta(description="What the function is called with besides.")
     ] = {}
+    files: DeclaredFiles = []
 
 
 class ExpensiveTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

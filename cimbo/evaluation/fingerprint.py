@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cimbo import hardware
 from cimbo.evaluation import accuracy, content
 from cimbo.evaluation.accuracy.function import declared_genes
+from cimbo.evaluation.declared_files import declared_files
+from cimbo.evaluation.user_code import code_of_module
 from cimbo.plugins import is_python_name, python_object
 from cimbo.workloads import is_family_name, network
 from cimbo.workloads.fixed import workload_digest
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 Fingerprint = dict[str, Any]  # JSON
 
+CODE = "code_files"  # entry of a part: digests by the name of a file
 TOLD_BITS = "those that the chip computes with"  # of layers, as programs are told them
 NO_PART_OF_THE_RESULT = frozenset({"cache", "timeout_s"})  # options that change no number
 SIMULATOR_PACKAGES = {"zigzag": "zigzag-dse", "accelforge": "accelforge"}
@@ -52,6 +55,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
             **_network(evaluator),
             **_accuracy(evaluator.accuracy),
             **_reuse(evaluator),
+            **declared_files("network.files", evaluator.files),
             "options": by_content(evaluator.accuracy_options),
             "results_version": _version("accuracy", evaluator.accuracy) or accuracy.RESULTS_VERSION,
         },
@@ -59,6 +63,7 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
             "simulator": evaluator.simulator,
             "options": by_content(evaluator.options),
             "fixed": dict(evaluator.fixed),
+            **declared_files("hardware.files", evaluator.simulator_files),
             "results_version": _version("simulators", evaluator.simulator)
             or hardware.RESULTS_VERSION,
             **told_bits,
@@ -87,12 +92,29 @@ def _network(evaluator: JointEvaluator) -> dict[str, Any]:
 
 
 def _accuracy(name: str) -> dict[str, Any]:
-    """A source by its name, a user's function by its file too."""
+    """A source by its name, a user's function by its files too."""
     if not is_python_name(name):
         return {"accuracy": name}
     module = inspect.getmodule(python_object(f"accuracy {name}", name))
     file = getattr(module, "__file__", None)
-    return {"accuracy": name, "accuracy_file": content.digest(file) if file else None}
+    digest = content.digest(file) if file else None
+    return {"accuracy": name, "accuracy_file": digest, **code_of_function(name)}
+
+
+def code_of_function(name: str) -> dict[str, Any]:
+    """Collects the files of Python that a function stands on.
+
+    Args:
+        name: Where it is, as "package:function".
+
+    Returns:
+        The entry `CODE`, see `cimbo.evaluation.user_code.code_of_module`; empty where the function
+        is of an installed package.
+    """
+    code = code_of_module(name.partition(":")[0])
+    if not code:
+        return {}
+    return {CODE: code}
 
 
 def _reuse(evaluator: JointEvaluator) -> dict[str, Any]:

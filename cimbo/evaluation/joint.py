@@ -42,6 +42,7 @@ class JointEvaluator(MeasuredAccuracy):
     what programs print is kept in ``log_folder``. ``wanted`` are metrics that the study needs.
     ``stages`` are numbers of images after which the measurement of an accuracy that is not worth it is stopped, see
     `cimbo.evaluation.racing`; ``race`` says what it is worth, and comes from the study.
+    ``files`` and ``simulator_files`` are read by the accuracy and by the simulator, and count by their content.
     ``roles`` say what properties of another simulator's chips are, see `cimbo.hardware.role_features`.
     """
 
@@ -66,6 +67,8 @@ class JointEvaluator(MeasuredAccuracy):
     chip_genes: tuple[str, ...] = ()
     told_genes: tuple[str, ...] | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    simulator_files: tuple[str, ...] = ()
 
     def __call__(self, design: Params) -> dict[str, float]:
         """Measures a design: what the study asks of its network on its chip."""

@@ -12,17 +12,23 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from cimbo.errors import BadInput, WrongAnswer
 from cimbo.evaluation import content
-from cimbo.evaluation.fingerprint import TOLD_BITS, by_content, digested_command
+from cimbo.evaluation.declared_files import declared_files
+from cimbo.evaluation.fingerprint import (
+    TOLD_BITS,
+    by_content,
+    code_of_function,
+    digested_command,
+)
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.programs import logs, protocol
 from cimbo.evaluation.programs.answers import Answer, ProgramFailed, refuse_texts
 from cimbo.evaluation.programs.program import Program, weights_path
 from cimbo.evaluation.programs.trying import try_until_one_works
+from cimbo.evaluation.user_code import module_file
 from cimbo.plugins import python_object
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads import Network, network
@@ -39,6 +45,7 @@ class WholeEvaluator(ABC):
         prepared: Metrics of designs that were evaluated ahead of their turn, by key.
         prepared_seconds: What these evaluations took, by key.
         wanted: Metrics that the study needs.
+        files: Files and folders that it reads and that count by their content.
         log_folder: Where what programs print is kept; None for nowhere.
     """
 
@@ -50,6 +57,7 @@ class WholeEvaluator(ABC):
         self.prepared: dict[str, Mapping[str, float]] = {}
         self.prepared_seconds: dict[str, float] = {}
         self.wanted: tuple[str, ...] = ()
+        self.files: tuple[str, ...] = ()
         self.log_folder: str | None = None
 
     def __call__(self, design: Params) -> Mapping[str, float]:
@@ -242,9 +250,13 @@ class FunctionEvaluator(WholeEvaluator):
 
     def fingerprint(self) -> Fingerprint:
         """Where the function is, the file that it stands in by its content, and its options."""
-        content = _content_of_module(self.function.partition(":")[0])
-        told = {"python": self.function, "file": content, "options": by_content(self.options)}
-        return {"evaluator": {name: value for name, value in told.items() if value is not None}}
+        told: dict[str, Any] = {"python": self.function}
+        file = module_file(self.function.partition(":")[0])
+        if file is not None:
+            told["file"] = content.digest(file)
+        told["options"] = by_content(self.options)
+        told |= code_of_function(self.function)
+        return {"evaluator": {**told, **declared_files("evaluator.files", self.files)}}
 
     @cached_property
     def _function(self) -> Callable[..., Mapping[str, float]]:
@@ -326,7 +338,7 @@ class ProgramEvaluator(WholeEvaluator):
                 told["bits"] = TOLD_BITS  # earlier releases told those of the file
         if self.weights is not None:
             told["weights"] = content.digest(self.weights)
-        return {"evaluator": told}
+        return {"evaluator": {**told, **declared_files("evaluator.files", self.files)}}
 
     def prepare(self, designs: Sequence[Params]) -> None:
         """Asks for designs several at a time, where the study says so.
@@ -376,17 +388,6 @@ class ProgramEvaluator(WholeEvaluator):
         if not self.network:
             return None
         return with_settings(network(self.network, self.sizes_of_file), self.inference)
-
-
-def _content_of_module(name: str) -> str | None:
-    """The digest of the file that a module stands in; None for what is no file of Python's."""
-    try:
-        found = find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if found is None or not found.has_location or found.origin is None:
-        return None
-    return content.digest(found.origin)
 
 
 StudyEvaluator = JointEvaluator | WholeEvaluator

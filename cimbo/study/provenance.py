@@ -9,7 +9,7 @@ refers to none was made by the configuration that the study was started with.
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo import hardware
@@ -19,6 +19,7 @@ from cimbo.errors import BadInput, StudyError
 from cimbo.evaluation import accuracy
 from cimbo.evaluation.function_identity import fingerprint_of_callable
 from cimbo.storage import Record, Store
+from cimbo.study.fingerprint_changes import changes, identity
 from cimbo.study.stored_values import is_mapping, is_text, mapping_of, read, records
 
 # Name under which a study file keeps the function that evaluated last, as "package:function"
@@ -108,27 +109,8 @@ def identifier(fingerprint: Mapping[str, Any]) -> str:
     Returns:
         `IDENTIFIER_LENGTH` hexadecimal digits of its SHA-256.
     """
-    text = json.dumps(fingerprint, sort_keys=True)
+    text = json.dumps(identity(fingerprint), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:IDENTIFIER_LENGTH]
-
-
-def differences(before: Any, now: Any, where: str = "") -> Iterator[str]:
-    """List what differs between two fingerprints.
-
-    Args:
-        before: The earlier fingerprint, or a part of it.
-        now: The later one, or the same part of it.
-        where: The names that lead to the part, with dots between them; "" for the whole.
-
-    Yields:
-        A line for each difference, such as ``hardware.fixed.node_nm was 22, is 65``.
-    """
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for name in dict.fromkeys((*before, *now)):
-            place = ".".join(filter(None, (where, name)))
-            yield from differences(before.get(name), now.get(name), place)
-    elif before != now:
-        yield f"{where} was {_shown(before)}, is {_shown(now)}"
 
 
 def admit(store: Store, evaluator: object, *, accept_changed: bool = False) -> str:
@@ -253,7 +235,7 @@ def _refuse_unknown(
     before = _that_measured(store, known)
     if not _of_evaluators(known):
         before = _of_an_older_release(store, fingerprint)
-    if before:
+    if before and changes(before[-1], fingerprint):
         raise _refusal(store.path, before[-1], fingerprint)
 
 
@@ -351,7 +333,7 @@ def _set_results_versions(fingerprint: Mapping[str, Any], known: Mapping[str, in
 
 
 def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> StudyError:
-    found = list(differences(before, now))
+    found = changes(before, now)
     told = found[:SHOWN_DIFFERENCES]
     if len(found) > len(told):
         told.append(f"{len(found) - len(told)} more")
@@ -360,9 +342,3 @@ def _refusal(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> St
         "name another study (--study), or mix the two with --accept-changed (accept_changed=True)"
     )
     return StudyError(path, what, todo)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not given"
-    return f"{value!r:.60}"

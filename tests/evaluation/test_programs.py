@@ -358,7 +358,7 @@ def test_a_function_is_known_by_its_file(tmp_path, monkeypatch):
     evaluator.check()
     assert evaluator({"x": 3}) == {"edp": 6}
     before = evaluator.fingerprint()
-    module.write_text(module.read_text() + "# changed\n")
+    module.write_text(module.read_text() + "FACTOR = 2\n")
     assert evaluator.fingerprint() != before
 
 

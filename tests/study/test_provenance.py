@@ -13,7 +13,8 @@ from cimbo.config import preset
 from cimbo.evaluation import accuracy
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.study.provenance import FINGERPRINT_REFERENCE, differences, fingerprints
+from cimbo.study.fingerprint_changes import differences
+from cimbo.study.provenance import FINGERPRINT_REFERENCE, fingerprints
 
 SAMPLED = OptimizerOptions(kind="gp", initial=50)
 
