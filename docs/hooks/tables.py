@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
-from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table.
-
-    Args:
-        head: Titles of the columns.
-        rows: Cells of each row, as many as titles.
-
-    Returns:
-        Markdown.
-    """
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
-    return "\n".join(lines)
-
-
-def benchmark(name: str) -> Any:
-    """Read what a benchmark wrote.
-
-    Args:
-        name: File below ``benchmarks``.
-
-    Returns:
-        Its JSON.
-    """
-    return json.loads((ROOT / "benchmarks" / name).read_text(encoding="utf-8"))
+import search_tables
+from table_text import ROOT, benchmark, markdown
 
 
 def constants() -> str:
@@ -181,79 +151,6 @@ def precision_fronts() -> str:
     return markdown(head, rows)
 
 
-METHOD_WORDS = {
-    "random": "random",
-    "nsga2": "NSGA-II",
-    "tpe": "TPE",
-    "linas": "LINAS-like",
-    "botorch": "BoTorch, alternating search",
-    "cimbo": "cimbo, costs learned",
-    "cimbo-exact": "cimbo, costs computed",
-}
-
-
-def _at(run: dict[str, Any], evaluations: int) -> float:
-    return float(run["share"][run["at"].index(evaluations)])
-
-
-def methods() -> str:
-    """Median share of the best hypervolume known after 100 evaluations, by problem and method."""
-    data = benchmark("peers.json")
-    rows = []
-    for method, word in METHOD_WORDS.items():
-        cells = []
-        for problem in data.values():
-            if method not in problem:
-                cells.append("")
-                continue
-            runs = [_at(run, 100) for run in problem[method].values() if 100 in run["at"]]
-            cells.append(f"{median(runs):.2f}" if runs else "")
-        rows.append([word, *cells])
-    return markdown(["method", *data], rows)
-
-
-BENCH_METHOD_WORDS = {
-    **METHOD_WORDS,
-    "cimbo-costs": "cimbo, costs computed",
-    "moead": "MOEA/D",
-    "gp-sampler": "Optuna's GPSampler",
-}
-
-
-def cim_nas_bench_peers() -> str:
-    """Share of the true front that each method finds on CIM-NAS-Bench, and its mean rank."""
-    found = benchmark("cim_nas_bench_peers.json")["summary"]
-    rows = []
-    for each in found["methods"]:
-        chance = ""
-        if each["p_not_worse_than_first"] is not None:
-            chance = f"{each['p_not_worse_than_first']:.2g}"
-        shares = f"{each['share_median']:.2f} (least {each['share_least']:.2f})"
-        name = BENCH_METHOD_WORDS[each["method"]]
-        rank = f"{each['mean_rank']:.2f}"
-        rows.append([name, rank, shares, chance, f"{each['overhead_s']:.2g}"])
-    head = ["method", "mean rank", f"share after {found['evaluations']}", "p", "s an evaluation"]
-    return markdown(head, rows)
-
-
-def generated_test() -> str:
-    """Shares that methods reach on generated test problems, and their mean ranks."""
-    after = benchmark("generated_test.json")["summary_100"]["after"]
-    rows = []
-    for method, found in after["100"]["methods"].items():
-        at_half = after["50"]["methods"][method]
-        chance = ""
-        if found["p_not_worse_than_first"] is not None:
-            chance = f"{found['p_not_worse_than_first']:.2g}"
-        shares = [f"{at_half['median']:.2f}", f"{found['median']:.2f}"]
-        worst = f"{found['worst_decile']:.2f}"
-        ahead = str(found["ahead_of_cimbo"])
-        ranks = [f"{at_half['mean_rank']:.2f}", f"{found['mean_rank']:.2f}"]
-        rows.append([BENCH_METHOD_WORDS[method], *ranks, *shares, worst, ahead, chance])
-    head = ["method", "mean rank after 50", "after 100", "median share after 50", "after 100"]
-    return markdown([*head, "worst decile", "ahead of cimbo", "p"], rows)
-
-
 def cim_nas_bench_predictors() -> str:
     """What predictors of accuracy are worth on the random part of CIM-NAS-Bench."""
     rows = []
@@ -262,27 +159,6 @@ def cim_nas_bench_predictors() -> str:
         rows.append([*name.split(), *cells, f"{found['coverage_90']:.2f}", f"{found['cpu_s']:.0f}"])
     head = ["network", "kind", "rows", "Kendall tau", "RMSE, points", "coverage of 90 %", "CPU-s"]
     return markdown(head, rows)
-
-
-def ablations() -> str:
-    """What one changed choice of the loop costs."""
-    data = benchmark("ablation.json")
-    rows = []
-    for name, found in data["variants"].items():
-        half, full, seconds = (f"{found[key]:.3g}" for key in ("half", "full", "overhead_s"))
-        rows.append([name, half, full, seconds])
-    budget = data["budget"]
-    head = ["changed", f"after {budget // 2}", f"after {budget}", "s an evaluation"]
-    return markdown(head, rows)
-
-
-def forecasts() -> str:
-    """How often the forecast of the gain was in its 90 % range."""
-    rows = []
-    for name, found in benchmark("forecast.json").items():
-        if "searches" in found:
-            rows.append([name, f"{found['searches']}", f"{found['in_range']:.0%}"])
-    return markdown(["search", "seeds", "in range"], rows)
 
 
 def predictors_kinds() -> str:
@@ -379,20 +255,16 @@ def more_of_predictors() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "ablations": ablations,
+    **search_tables.TABLES,
     "array-training": array_training,
-    "cim-nas-bench-peers": cim_nas_bench_peers,
     "cim-nas-bench-predictors": cim_nas_bench_predictors,
     "precision-fronts": precision_fronts,
     "constants": constants,
-    "generated-test": generated_test,
     "decode": decode,
-    "forecasts": forecasts,
     "known-chips": known_chips,
     "more-of-cimbo": more_of_cimbo,
     "more-of-predictors": more_of_predictors,
     "perplexity": perplexity,
-    "methods": methods,
     "predictor-kinds": predictors_kinds,
     "recovery": recovery,
     "reference-simulators": reference_simulators,

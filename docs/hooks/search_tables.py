@@ -1,0 +1,172 @@
+"""Tables on searches: methods side by side, what single choices are worth, measurements in part, forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from table_text import benchmark, markdown
+
+METHOD_WORDS = {
+    "random": "random",
+    "nsga2": "NSGA-II",
+    "tpe": "TPE",
+    "linas": "LINAS-like",
+    "botorch": "BoTorch, alternating search",
+    "cimbo": "cimbo, costs learned",
+    "cimbo-exact": "cimbo, costs computed",
+}
+
+
+def _at(run: dict[str, Any], evaluations: int) -> float:
+    return float(run["share"][run["at"].index(evaluations)])
+
+
+def methods() -> str:
+    """Median share of the best hypervolume known after 100 evaluations, by problem and method."""
+    data = benchmark("peers.json")
+    rows = []
+    for method, word in METHOD_WORDS.items():
+        cells = []
+        for problem in data.values():
+            if method not in problem:
+                cells.append("")
+                continue
+            runs = [_at(run, 100) for run in problem[method].values() if 100 in run["at"]]
+            cells.append(f"{median(runs):.2f}" if runs else "")
+        rows.append([word, *cells])
+    return markdown(["method", *data], rows)
+
+
+BENCH_METHOD_WORDS = {
+    **METHOD_WORDS,
+    "cimbo-costs": "cimbo, costs computed",
+    "moead": "MOEA/D",
+    "gp-sampler": "Optuna's GPSampler",
+    "ax": "Ax",
+    "smac": "SMAC3",
+    "baybe": "BayBE",
+}
+
+
+def cim_nas_bench_peers() -> str:
+    """Share of the true front that each method finds on CIM-NAS-Bench, and its mean rank."""
+    found = benchmark("cim_nas_bench_peers.json")["summary"]
+    rows = []
+    for each in found["methods"]:
+        chance = ""
+        if each["p_not_worse_than_first"] is not None:
+            chance = f"{each['p_not_worse_than_first']:.2g}"
+        shares = f"{each['share_median']:.2f} (least {each['share_least']:.2f})"
+        name = BENCH_METHOD_WORDS[each["method"]]
+        rank = f"{each['mean_rank']:.2f}"
+        rows.append([name, rank, shares, chance, f"{each['overhead_s']:.2g}"])
+    head = ["method", "mean rank", f"share after {found['evaluations']}", "p", "s an evaluation"]
+    return markdown(head, rows)
+
+
+def generated_test() -> str:
+    """Shares that methods reach on generated test problems after 100 evaluations, and their mean ranks."""
+    return _on_generated_problems("summary_100", 50, 100)
+
+
+def generated_test_200() -> str:
+    """The same after 200 evaluations, of more methods on fewer problems."""
+    return _on_generated_problems("summary_200_of_6_methods", 100, 200)
+
+
+def _on_generated_problems(summary: str, half: int, full: int) -> str:
+    """Shares and mean ranks after half and all of a budget."""
+    after = benchmark("generated_test.json")[summary]["after"]
+    rows = []
+    for method, found in after[str(full)]["methods"].items():
+        at_half = after[str(half)]["methods"][method]
+        chance = ""
+        if found["p_not_worse_than_first"] is not None:
+            chance = f"{found['p_not_worse_than_first']:.2g}"
+        shares = [f"{at_half['median']:.2f}", f"{found['median']:.2f}"]
+        worst = f"{found['worst_decile']:.2f}"
+        ahead = str(found["ahead_of_cimbo"])
+        ranks = [f"{at_half['mean_rank']:.2f}", f"{found['mean_rank']:.2f}"]
+        rows.append([BENCH_METHOD_WORDS[method], *ranks, *shares, worst, ahead, chance])
+    head = ["method", f"mean rank after {half}", f"after {full}"]
+    head += [f"median share after {half}", f"after {full}"]
+    return markdown([*head, "worst decile", "ahead of cimbo", "p"], rows)
+
+
+def timed_methods() -> str:
+    """How far slow methods came on one generated problem in a limited time."""
+    rows = []
+    for name, found in benchmark("generated_test.json")["timed"].items():
+        method, problem, _ = name.split(":")
+        shares = [str(found["shares"].get(n, "")) for n in ("25", "50", "100", "200")]
+        cells = [str(found["evaluations"]), f"{found['overhead_s']:.2f}", *shares]
+        rows.append([BENCH_METHOD_WORDS[method], problem, *cells])
+    head = ["method", "problem", "evaluations", "CPU-s each"]
+    return markdown([*head, *(f"share after {n}" for n in (25, 50, 100, 200))], rows)
+
+
+def search_ranks() -> str:
+    """Mean ranks of methods over all sets of problems, after several numbers of evaluations."""
+    data = benchmark("search_ranks.json")
+    head = ["method"]
+    by_method: dict[str, list[str]] = {}
+    for after, found in data.items():
+        head += [f"rank after {after}", "p"]
+        for each in found["methods"]:
+            chance = ""
+            if each["p_not_worse_than_first"] is not None:
+                chance = f"{each['p_not_worse_than_first']:.2g}"
+            by_method.setdefault(each["method"], []).extend([f"{each['mean_rank']:.2f}", chance])
+    rows = [[BENCH_METHOD_WORDS[method], *cells] for method, cells in by_method.items()]
+    problems = [sum(found["problems"].values()) for found in data.values()]
+    counts = [cell for number in problems for cell in (str(number), "")]
+    return markdown(head, [*rows, ["problems", *counts]])
+
+
+def ablations() -> str:
+    """What one changed choice of the loop costs."""
+    data = benchmark("ablation.json")
+    rows = []
+    for name, found in data["variants"].items():
+        half, full, seconds = (f"{found[key]:.3g}" for key in ("half", "full", "overhead_s"))
+        rows.append([name, half, full, seconds])
+    budget = data["budget"]
+    head = ["changed", f"after {budget // 2}", f"after {budget}", "s an evaluation"]
+    return markdown(head, rows)
+
+
+def fidelities() -> str:
+    """Searches on a part of the images, paired with searches on all."""
+    rows = []
+    for network, found in benchmark("fidelities.json")["summary"].items():
+        images = f"{found['images']:.0%} (at most {found['images_most']:.0%})"
+        ratio = f"{found['ratio']:.3f} (least {found['ratio_least']:.3f})"
+        shares = [f"{found[key]:.3f}" for key in ("share_all", "share_staged")]
+        cells = [str(found["seeds"]), images, *shares, ratio, str(found["contradicted"])]
+        rows.append([network, *cells])
+    head = ["network", "seeds", "images", "share, all images", "in stages", "ratio"]
+    return markdown([*head, "designs of the front contradicted"], rows)
+
+
+def forecasts() -> str:
+    """How often the forecast of the gain was in its 90 % range."""
+    rows = []
+    for name, found in benchmark("forecast.json").items():
+        if "searches" in found:
+            rows.append([name, f"{found['searches']}", f"{found['in_range']:.0%}"])
+    return markdown(["search", "seeds", "in range"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ablations": ablations,
+    "cim-nas-bench-peers": cim_nas_bench_peers,
+    "forecasts": forecasts,
+    "fidelities": fidelities,
+    "generated-test": generated_test,
+    "generated-test-200": generated_test_200,
+    "search-ranks": search_ranks,
+    "timed-methods": timed_methods,
+    "methods": methods,
+}
