@@ -107,7 +107,7 @@ NEW_STUDY_OPTIONS = (
         "--data",
         type=click.Path(path_type=Path),
         default=None,
-        help="Images for --weights: val/ and train/ with a folder for each class, or images.npy and labels.npy.",
+        help="Images for --weights: val/ and train/ with a folder a class, or images.npy and labels.npy; of BERT, dev.tsv.",
     ),
     click.option(
         "--weights",

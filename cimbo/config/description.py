@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +28,9 @@ from cimbo.problem.objectives import Constraint, Objective, Problem
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import Network, is_family_name, network
 from cimbo.workloads.precision import with_stage_bits
+
+# What a title says of accuracies that are modelled, such as "(perplexity modelled)"
+MODELLED_IN_TITLE = re.compile(r"\((\w+) modelled[^()]*\)")
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ class Config:
         table["accuracy"] = "checkpoint"
         table["accuracy_kind"] = "measured"
         table["options"] = {"network": self.network, **options}
-        return replace(self, data={**self.data, "network": table})
+        return replace(self, data=self._data_with(table, "measured"))
 
     def with_table(self, table: str) -> Config:
         """Describe the same study with accuracies looked up in a user's file.
@@ -202,7 +206,14 @@ class Config:
         network_table["accuracy"] = self._source_of_table()
         network_table["accuracy_kind"] = "measured by others"
         network_table["options"] = {"table": table}
-        return replace(self, data={**self.data, "network": network_table})
+        return replace(self, data=self._data_with(network_table, "measured by others"))
+
+    def _data_with(self, network: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        """The study with another table of its network, and the title saying how its accuracies come about."""
+        data = {**self.data, "network": network}
+        if "title" in data:
+            data["title"] = MODELLED_IN_TITLE.sub(rf"(\1 {kind})", str(data["title"]))
+        return data
 
     def _source_of_table(self) -> str:
         """Name of the source of accuracy that reads a table for this network. Raises BadInput where there is none."""

@@ -1,4 +1,4 @@
-"""Published checkpoints as elastic super-networks: Once-for-All, AutoFormer, and ViT-B / DeiT-B of timm or Hugging Face.
+"""Published checkpoints as elastic super-networks: Once-for-All, AutoFormer, ViTs of timm or Hugging Face, and BERT.
 
 A file is read as safetensors, or by ``torch.load(weights_only=True)``, which runs no code of the file.
 """
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cimbo.errors import BadInput
+from cimbo.supernets import bert
 from cimbo.supernets.autoformer import SUPER_SIZES, ElasticAutoFormer
 from cimbo.supernets.ofa_mobilenet import OfaMobileNet
 from cimbo.supernets.ofa_resnet import OfaResNet
@@ -250,6 +251,7 @@ def _formats() -> dict[str, Format]:
     for name, size in VIT_SIZES.items():
         rename = partial(_vision_transformer, size.prefix == 2)
         found[name] = Format(rename, "head.weight", partial(_vit, name))
+    found["bert-base"] = Format(bert.renamed, "head.weight", bert.build)
     for name in SUPER_SIZES:
         build = _sized_by_classes(partial(ElasticAutoFormer, name))
         found[name] = Format(dict, "head.weight", build)

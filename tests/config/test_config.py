@@ -124,3 +124,16 @@ def test_the_example_of_a_product_at_a_floor_reads():
     assert {"node_nm", "supply_v"} <= set(problem.space.names)
     designs = problem.space.designs(problem.space.sobol_rows(64))
     assert all(design["rows"] * design["cols"] <= 65536 for design in designs)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_titles_say_whether_accuracies_are_measured(name):
+    config = preset(name)
+    kind = config.accuracy_provenance()["kind"]
+    expected = {"measured": " measured)", "modelled": " modelled)"}
+    told = expected.get(kind, " modelled: an illustration)")
+    assert told in config.data["title"]
+    own = config.with_checkpoint({"weights": "w.safetensors", "data": "images"})
+    assert own.accuracy_provenance()["kind"] == "measured"
+    assert " measured)" in own.data["title"]
+    assert "modelled" not in own.data["title"]

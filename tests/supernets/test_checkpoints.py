@@ -137,8 +137,8 @@ def test_wrong_files_are_refused_in_one_line(tmp_path):
         with pytest.raises(BadInput, match=complaint) as told:
             elastic("ofa-mobilenetv3", path)
         assert "\n" not in str(told.value)
-    with pytest.raises(BadInput, match="bert-base has no loader"):
-        elastic("bert-base", tmp_path / "short.pth")
+    with pytest.raises(BadInput, match="reviews-minilm has no loader"):
+        elastic("reviews-minilm", tmp_path / "short.pth")
 
 
 class Exploit:

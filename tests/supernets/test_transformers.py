@@ -331,23 +331,6 @@ def test_a_squashed_image_is_seen_whole_and_a_cropped_one_is_not():
     assert cropped.max() == 0.0
 
 
-def test_what_was_published_of_the_largest_network_stands_beside_what_is_measured(
-    tmp_path, capsys, monkeypatch
-):
-    asked = CheckpointAccuracy.__new__(CheckpointAccuracy)
-    monkeypatch.setattr(
-        CheckpointAccuracy, "_largest_measured", lambda self: ("80.90 % (79.1 to 82.6)", 79.1, 82.6)
-    )
-    object.__setattr__(asked, "network", "vit-b")
-    asked._compare_published()
-    told = capsys.readouterr().err
-    assert "largest vit-b: 80.90 %" in told
-    assert "published of DeiT-B: 81.98 %; --expect 81.98" in told
-    object.__setattr__(asked, "network", "autoformer-s")  # whose published networks are smaller
-    asked._compare_published()
-    assert capsys.readouterr().err == ""
-
-
 def test_an_expected_accuracy_is_checked_before_a_search(tmp_path, capsys):
     w = Weights()
     plain_vit(w, torch.randn(1, 3, 224, 224))

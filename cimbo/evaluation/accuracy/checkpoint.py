@@ -1,4 +1,4 @@
-"""Accuracy of a user's own checkpoint on a user's own images: real, resumable, on a subset with its confidence interval."""
+"""Accuracy of a user's own checkpoint on their own images or sentences: real, resumable, on a subset with its interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,15 @@ from torch import Tensor, nn
 
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
+from cimbo.evaluation.accuracy.checkpoint_inputs import ImageInputs, SentenceInputs, inputs_of
 from cimbo.evaluation.accuracy.published import of_largest
-from cimbo.supernets import imagenet
 from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
-from cimbo.supernets.image_inputs import prepared, prepared_as
-from cimbo.supernets.imagenet import Arrays, Folder, UnreadableImage
+from cimbo.supernets.imagenet import UnreadableImage
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.output_noise import OutputNoise
-from cimbo.supernets.preprocessing import NAMED_NORMALISATIONS, USUAL_SIDE, Preprocessing, chosen
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
-from cimbo.supernets.vit_b import VIT_SIZES
 from cimbo.workloads import network
 
 #: What the genes of these networks begin with; all others are of the chip.
@@ -49,11 +46,12 @@ SUBNET_GENE_PREFIXES = (
 
 PRECISIONS, DEVICES = ("float32", "bfloat16"), ("cpu", "cuda")
 TOLERATED_MISS = 0.5  # points that decoders and orders of summation may make
+SAID: set[str] = set()  # of which checkpoints the largest network was compared, by this process
 
 
 @dataclass(frozen=True)
 class CheckpointAccuracy:
-    """Top-1 accuracy in percent of sub-networks of ``weights`` on the images of ``data``.
+    """Top-1 accuracy in percent of sub-networks of ``weights`` on the images of ``data``; of BERT, on its sentences.
 
     ``images`` of them, drawn once with ``seed``, serve the search ("validation"), ``test_images`` others the end ("test").
     Batch norm is calibrated for every sub-network on ``calibration`` training images, or on images that serve neither.
@@ -109,7 +107,7 @@ class CheckpointAccuracy:
             raise BadInput(self.weights, "is no file", "name the checkpoint with --weights")
         if not Path(self.data).is_dir():
             raise BadInput(self.data, "is no folder", "name the images with --data")
-        _ = self.preprocessing
+        _ = self.inputs
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
         """Measures the accuracy of a design; an interrupted one goes on from its last batch.
@@ -136,7 +134,8 @@ class CheckpointAccuracy:
             try:
                 right = self._right(design, chosen, f"{part} {start}")
             except UnreadableImage:
-                chosen = np.array(imagenet.readable(self._source, chosen.tolist()), np.int64)
+                readable = self.inputs.readable(self._source, chosen.tolist())
+                chosen = np.array(readable, np.int64)
                 if len(chosen):
                     right = self._right(design, chosen, f"{part} {start}")
                 else:
@@ -150,7 +149,7 @@ class CheckpointAccuracy:
     def check(self) -> None:
         """Loads weights and the list of images. Raises BadInput when they cannot be used, or not together."""
         _ = self._module, self.parts
-        imagenet.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
+        self.inputs.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
         _ = self._calibration
         if self.expect is not None:
             self._check_expected(self.expect)
@@ -159,9 +158,10 @@ class CheckpointAccuracy:
 
     def _compare_published(self) -> None:
         """Measures the largest network and says on stderr what was published of it, where that is known."""
-        published = of_largest(self.network)
-        if published is None:
+        published, key = of_largest(self.network), self._key({}, "largest")
+        if published is None or key in SAID:
             return
+        SAID.add(key)
         told, _, _ = self._largest_measured()
         beside = f"published of {published.name}: {published.accuracy:g} %"
         todo = f"--expect {published.accuracy:g} refuses weights that miss it"
@@ -182,9 +182,8 @@ class CheckpointAccuracy:
         print(f"largest {self.network}: {told}, expected {expected:g}", file=sys.stderr)
         if low - TOLERATED_MISS <= expected <= high + TOLERATED_MISS:
             return
-        what = f"the largest network classifies {told}; images are prepared as {self.preprocessing.label}"
-        todo = "see --normalise, --crop and the order of the class folders, or leave it out"
-        raise BadInput(f"--expect {expected:g}", what, todo)
+        what = f"the largest network classifies {told}; {self.inputs.label}"
+        raise BadInput(f"--expect {expected:g}", what, self.inputs.advice)
 
     def _seconds_of_batch(self, design: Mapping[str, Any]) -> float:
         """What one batch takes, once batch norms are calibrated."""
@@ -201,21 +200,10 @@ class CheckpointAccuracy:
         print(f"{told}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr)
 
     @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """How images are prepared. Raises BadInput for a wrong setting, or a wrong file beside the weights."""
-        side = USUAL_SIDE
-        if self.network in VIT_SIZES:
-            side = VIT_SIZES[self.network].image_side
-        found = chosen(Path(self.weights), self.normalise, self.crop, self.interpolation, side=side)
-        if self.network in VIT_SIZES:
-            self._check_side(found.side, side)
-        return found
-
-    def _check_side(self, found: int, side: int) -> None:
-        """Raises BadInput for weights of images of another size than the network's."""
-        if found != side:
-            what = f"are of images of {found} pixels, {self.network} is of {side}"
-            raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
+    def inputs(self) -> ImageInputs | SentenceInputs:
+        """What the network reads. Raises BadInput for a wrong setting, or a wrong file beside the weights."""
+        weights = Path(self.weights)
+        return inputs_of(self.network, weights, self.normalise, self.crop, self.interpolation)
 
     def interval(self, accuracy: float, part: str = "validation") -> tuple[float, float]:
         """Computes the 95 % confidence interval of a measured accuracy (Wilson's score interval).
@@ -257,19 +245,19 @@ class CheckpointAccuracy:
         return _loaded(self.network, self.weights, self.device, content.digest(self.weights))
 
     @cached_property
-    def _source(self) -> Folder | Arrays:
+    def _source(self) -> Any:
         root = Path(self.data)
-        return imagenet.source(
-            root / "val" if (root / "val").is_dir() else root, _classes(self._module)
-        )
+        if (root / "val").is_dir():
+            root = root / "val"
+        return self.inputs.examples(root, self._module)
 
     @cached_property
-    def _calibration(self) -> tuple[Folder | Arrays, NDArray[np.int64]]:
+    def _calibration(self) -> tuple[Any, NDArray[np.int64]]:
         """Images without need of a label: of the training set, else those that serve neither search nor test."""
         train = Path(self.data) / "train"
         images, first = self._source, self.images + self.test_images
         if train.is_dir():
-            images, first = imagenet.source(train, _classes(self._module)), 0
+            images, first = self.inputs.examples(train, self._module), 0
         order = np.random.default_rng(self.seed).permutation(len(images.labels))
         spare = order[first:]
         # With few images the statistics come from the test images too, but never from
@@ -277,7 +265,7 @@ class CheckpointAccuracy:
         if len(spare) < min(self.calibration, 32):
             spare = order[self.images :]
         chosen = spare[: self.calibration]
-        return images, np.array(imagenet.readable(images, chosen.tolist()), np.int64)
+        return images, np.array(self.inputs.readable(images, chosen.tolist()), np.int64)
 
     @torch.inference_mode()
     def _calibrate(self, design: Mapping[str, Any]) -> None:
@@ -314,17 +302,9 @@ class CheckpointAccuracy:
             logits = self._module(pixels, design)
         return int((logits.argmax(1).cpu().numpy() == self._source.labels[index]).sum())
 
-    def _pixels(
-        self, images: Folder | Arrays, index: NDArray[np.int64], design: Mapping[str, Any]
-    ) -> Tensor:
-        way, resolution = self.preprocessing, design.get("resolution")
-        usual = Preprocessing(way.mean, way.deviation, source=way.source)
-        if resolution is None and way != usual:
-            return prepared_as(images, index.tolist(), way).to(self.device)
-        # Elastic resolutions are cropped from one square.
-        side = int(resolution or USUAL_SIDE)
-        found = prepared(images, index.tolist(), side, (way.mean, way.deviation))
-        return found.to(self.device)
+    def _pixels(self, images: Any, index: NDArray[np.int64], design: Mapping[str, Any]) -> Tensor:
+        """Inputs of images or sentences by number, where the network is."""
+        return self.inputs.batch(images, index.tolist(), design).to(self.device)
 
     def _key(self, design: Mapping[str, Any], part: str) -> str:
         """Everything that decides the answers."""
@@ -349,12 +329,7 @@ class CheckpointAccuracy:
         return hashlib.blake2b(json.dumps(about).encode(), digest_size=12).hexdigest()
 
     def _preparation_key(self) -> str:
-        """What was written into the log of answers before images could be prepared otherwise, where they are not."""
-        way = self.preprocessing
-        found = repr(replace(way, source=""))
-        for name, colours in NAMED_NORMALISATIONS.items():
-            if replace(way, source="") == Preprocessing(*colours, source=""):
-                found = name
+        found = self.inputs.key
         if self.precision != "float32":
             found = f"{found}, {self.precision}"
         return found
@@ -362,7 +337,7 @@ class CheckpointAccuracy:
     def __getstate__(self) -> dict[str, Any]:
         state = {}
         for k, v in self.__dict__.items():
-            if not k.startswith("_") and k not in ("parts", "preprocessing"):
+            if not k.startswith("_") and k not in ("parts", "inputs"):
                 state[k] = v
         return state
 
@@ -390,9 +365,3 @@ def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
 def _loaded(network: str, weights: str, device: str, digest: str) -> nn.Module:
     """Once a process, and again when the file's ``digest`` is another; workers stay alive between evaluations."""
     return elastic(network, Path(weights)).to(device)
-
-
-def _classes(module: nn.Module) -> int:
-    return next(
-        len(p) for n, p in module.named_parameters() if n in ("head.bias", "classifier.linear.bias")
-    )

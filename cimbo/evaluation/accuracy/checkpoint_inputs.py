@@ -1,0 +1,223 @@
+"""What the network of a user's checkpoint reads: their images or sentences, and how these become its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cimbo.errors import BadInput
+from cimbo.supernets import imagenet
+from cimbo.supernets.image_inputs import prepared, prepared_as
+from cimbo.supernets.labelled_sentences import (
+    LabelledSentences,
+    padded,
+    read_labelled,
+    vocabulary_beside,
+)
+from cimbo.supernets.preprocessing import NAMED_NORMALISATIONS, USUAL_SIDE, Preprocessing, chosen
+from cimbo.supernets.vit_b import VIT_SIZES
+from cimbo.supernets.wordpiece import WordPiece
+
+SENTENCE_NETWORKS = ("bert-base",)
+SENTENCE_TOKENS = 128  # of a sentence at most: those of the family's workload
+
+
+class Examples(Protocol):
+    """A user's examples by number."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) class of every example."""
+        ...
+
+
+class Inputs(Protocol):
+    """How a user's examples become inputs of a network."""
+
+    advice: str
+    """What to look at where an accuracy is not as expected."""
+
+    @property
+    def label(self) -> str:
+        """What is done, in a line."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What tells answers apart that were prepared otherwise."""
+        ...
+
+    def examples(self, folder: Path, module: nn.Module) -> Any:
+        """Opens the examples of a folder for a network. Raises BadInput where they cannot be used."""
+        ...
+
+    def readable(self, examples: Any, index: Sequence[int]) -> list[int]:
+        """Picks the examples that can be read, by number."""
+        ...
+
+    def batch(self, examples: Any, index: Sequence[int], design: Mapping[str, Any]) -> Tensor:
+        """Makes inputs of some examples, as the sub-network of a design takes them."""
+        ...
+
+
+def classes_of(module: nn.Module) -> int:
+    """Counts the classes that a network tells apart.
+
+    Args:
+        module: A super-network of a checkpoint.
+
+    Returns:
+        The length of its last bias.
+    """
+    names = ("head.bias", "classifier.linear.bias")
+    return next(len(p) for n, p in module.named_parameters() if n in names)
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """Images, resized, cropped and normalised in a way of the checkpoint's."""
+
+    way: Preprocessing
+    advice = "see --normalise, --crop and the order of the class folders, or leave it out"
+
+    @property
+    def label(self) -> str:
+        """What is done, in a line."""
+        return f"images are prepared as {self.way.label}"
+
+    @property
+    def key(self) -> str:
+        """What was written into the log of answers before images could be prepared otherwise, where they are not."""
+        bare = replace(self.way, source="")
+        for name, colours in NAMED_NORMALISATIONS.items():
+            if bare == Preprocessing(*colours, source=""):
+                return name
+        return repr(bare)
+
+    def examples(self, folder: Path, module: nn.Module) -> Any:
+        """Opens the images of a folder; see `cimbo.supernets.imagenet.source`."""
+        return imagenet.source(folder, classes_of(module))
+
+    def readable(self, examples: Any, index: Sequence[int]) -> list[int]:
+        """Picks the images that can be decoded; see `cimbo.supernets.imagenet.readable`."""
+        return imagenet.readable(examples, index)
+
+    def batch(self, examples: Any, index: Sequence[int], design: Mapping[str, Any]) -> Tensor:
+        """Makes inputs of images.
+
+        Args:
+            examples: The images.
+            index: Numbers of the images.
+            design: Genes; a gene ``resolution`` sets the side.
+
+        Returns:
+            (len(index), 3, side, side).
+
+        Raises:
+            BadInput: Where an image cannot be decoded.
+        """
+        way, resolution = self.way, design.get("resolution")
+        usual = Preprocessing(way.mean, way.deviation, source=way.source)
+        if resolution is None and way != usual:
+            return prepared_as(examples, index, way)
+        # Elastic resolutions are cropped from one square.
+        side = int(resolution or USUAL_SIDE)
+        return prepared(examples, index, side, (way.mean, way.deviation))
+
+
+@dataclass(frozen=True)
+class SentenceInputs:
+    """Sentences as numbers of word pieces, cut at SENTENCE_TOKENS."""
+
+    vocabulary: WordPiece
+    advice = "see the numbers of the labels and the vocabulary beside the weights, or leave it out"
+
+    @property
+    def label(self) -> str:
+        """What is done, in a line."""
+        pieces = len(self.vocabulary.numbers)
+        return f"sentences are split into {pieces} word pieces, at most {SENTENCE_TOKENS} of each"
+
+    @property
+    def key(self) -> str:
+        """What tells answers apart that were prepared otherwise."""
+        return self.label
+
+    def examples(self, folder: Path, module: nn.Module) -> LabelledSentences:
+        """Reads the sentences of a folder.
+
+        Args:
+            folder: See `cimbo.supernets.labelled_sentences.read_labelled`.
+            module: The super-network.
+
+        Returns:
+            The sentences.
+
+        Raises:
+            BadInput: Where they cannot be read, or the vocabulary has more words than the weights.
+        """
+        known = len(module.get_parameter("words.weight"))
+        most = max(self.vocabulary.numbers.values())
+        if most >= known:
+            what = f"the vocabulary has {most + 1} words, the weights know {known}"
+            raise BadInput("--weights", what, "put the vocabulary of these weights beside them")
+        return read_labelled(folder, classes_of(module))
+
+    def readable(self, examples: LabelledSentences, index: Sequence[int]) -> list[int]:
+        """All of them: a sentence can always be read."""
+        return list(index)
+
+    def batch(
+        self, examples: LabelledSentences, index: Sequence[int], design: Mapping[str, Any]
+    ) -> Tensor:
+        """Makes inputs of sentences.
+
+        Args:
+            examples: The sentences.
+            index: Numbers of the sentences.
+            design: Ignored: no gene changes the inputs.
+
+        Returns:
+            (len(index), the longest), numbers of words.
+        """
+        texts = [examples.texts[number] for number in index]
+        return padded([self.vocabulary.encode(text, SENTENCE_TOKENS) for text in texts])
+
+
+def inputs_of(
+    network: str, weights: Path, normalise: str, crop: float | None, interpolation: str
+) -> ImageInputs | SentenceInputs:
+    """Settles how a user's examples become inputs: as they say, else as the files beside the weights do.
+
+    Args:
+        network: A family of networks.
+        weights: The checkpoint.
+        normalise: See `cimbo.supernets.preprocessing.chosen`, as the next two.
+        crop: Share of the resized side that is kept.
+        interpolation: How images are resized.
+
+    Returns:
+        What prepares images, or sentences for the networks of SENTENCE_NETWORKS.
+
+    Raises:
+        BadInput: For a wrong setting or file, or weights of images of another size.
+    """
+    if network in SENTENCE_NETWORKS:
+        if normalise or interpolation or crop is not None:
+            what = f"say how images are prepared, but {network} reads sentences"
+            raise BadInput("--normalise and --crop", what, "leave them out")
+        return SentenceInputs(vocabulary_beside(weights))
+    side = USUAL_SIDE
+    if network in VIT_SIZES:
+        side = VIT_SIZES[network].image_side
+    found = chosen(weights, normalise, crop, interpolation, side=side)
+    if network in VIT_SIZES and found.side != side:
+        what = f"are of images of {found.side} pixels, {network} is of {side}"
+        raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
+    return ImageInputs(found)
