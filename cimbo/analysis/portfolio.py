@@ -196,21 +196,15 @@ def _descend(
     """The chip that is reached by the best single change, again and again while one helps; ``value``: of the start."""
     best = start
     for _ in range(_ROUNDS):
-        steps = list(_steps(space, best))
+        steps = space.neighbours(best)
+        if not steps:
+            break
         values = criterion(asked.costs(steps))
         if not values.min() < value:
             break
         best = steps[int(np.argmin(values))]
         value = float(values.min())
     return best
-
-
-def _steps(space: SearchSpace, chip: Params) -> Iterator[Params]:
-    """A chip with each gene at each other value."""
-    for choice in space.choices:
-        for value in choice.values:
-            if value != chip[choice.name]:
-                yield {**chip, choice.name: value}
 
 
 def _served(asked: Portfolio, name: str, chip: Params, best: Array) -> Served:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cimbo.cli.fixed_genes import CHIP_TABLES
 from cimbo.cli.grouped import command
 from cimbo.cli.options import (
     json_object,
@@ -17,6 +18,7 @@ from cimbo.cli.options import (
 )
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.tables import fold_alike
+from cimbo.cli.values import part_of_design
 from cimbo.errors import naming, printable
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ COUNT_OPTIONS = (
     click.option(
         "--subnet",
         default=None,
-        help="Genes of the sub-network as JSON, or @FILE [default: the largest].",
+        help="Genes of the sub-network as JSON, or @FILE, which may hold a design [default: the largest].",
     ),
     click.option("--batch", type=int, default=None, help="Inferences at once [default: 1]."),
     click.option(
@@ -95,7 +97,7 @@ def _counted(
     genes = None
     where = ""
     if subnet is not None:
-        genes = json_object("--subnet", subnet)
+        genes = part_of_design("--subnet", subnet, ("architecture",))
         where = origin("--subnet", subnet)
     given = sizes(pairs)
     settings["copies"] = sizes(copies, "--copies")
@@ -130,7 +132,11 @@ def presets(style: str) -> None:
     help="A network family, such as fmnist-vit or vit-b, or a file NAME.onnx.",
 )
 @_count_options
-@click.option("--hardware", required=True, help="Genes of the chip as JSON, or @FILE.")
+@click.option(
+    "--hardware",
+    required=True,
+    help="Genes of the chip as JSON, or @FILE, which may hold a design of cimbo export KEY --to json.",
+)
 @simulator_option
 @simulator_options_option
 @format_option
@@ -151,7 +157,7 @@ def simulate(
 
     network = _counted(name, **counted)
     options = json_object("--simulator-options", simulator_options)
-    chip = json_object("--hardware", hardware)
+    chip = part_of_design("--hardware", hardware, CHIP_TABLES)
     chosen = simulator or "cimbo"
     try:
         with naming(origin("--hardware", hardware)):

@@ -15,6 +15,8 @@ from cimbo.cli.options import at_least_one, existing, json_object, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, choose_from
 
+UNLESS_FIXED = {"adc_bits": 6}  # genes that every chip of a portfolio keeps where --fix says nothing
+
 
 def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if not 0 <= value < 10:
@@ -150,7 +152,7 @@ def _noise_sweep(levels: str, file: str, style: str) -> None:
     "fixes",
     multiple=True,
     metavar="GENE=VALUE|@FILE",
-    help="Keep a gene of the chip, or all that the chip in a file has [default: adc_bits=6].",
+    help="Keep a gene of the chip, or all that the chip in a file has. adc_bits stays at 6 unless it is given.",
 )
 @click.option(
     "--samples",
@@ -183,7 +185,7 @@ def portfolio(
     from cimbo.session import decision
 
     shares = _weights(weights, len(networks))
-    fixed = _fixed(fixes or ("adc_bits=6",))
+    fixed = _with_kept_accuracy(_fixed(fixes))
     settings = decision.PortfolioSettings(weights=shares, fixed=fixed, **limits)
     if len(set(networks)) < len(networks):
         todo = "give it a larger weight instead: --weights 2,1"
@@ -234,6 +236,13 @@ def _fixed(fixes: Sequence[str]) -> dict[str, Any]:
             raise BadInput(gene.asked, f"{gene.name!r} is no gene of a chip", todo)
         fixed[gene.name] = _value(gene.value)
     return fixed
+
+
+def _with_kept_accuracy(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Fixed genes and, for chips that have converters, their bits: accuracy depends on these and is not looked at."""
+    if fixed.get("array") == "digital_sram":
+        return dict(fixed)
+    return {**UNLESS_FIXED, **fixed}
 
 
 def _value(text: str) -> Any:

@@ -44,7 +44,7 @@ def evaluate(
     Example: cimbo evaluate fad64b39 --fix rows=128 --study demo.db
     """
     with open_to_tell(file) as session:
-        changes = fixed_values(session.study, fixes)
+        changes = fixed_values(session, fixes)
         start = key_or_knee(session, key)
         with watched(session.study) as progress:
             found = evaluate_design(

@@ -61,15 +61,32 @@ def _one_gene(text: str) -> FixedGene:
 def _chip_of(text: str) -> Mapping[str, Any]:
     """The genes of the chip in a file, as @FILE or @FILE#KEY names it."""
     where = f"--fix {text}"
-    file, sign, key = text[1:].partition("#")
-    document = _document(where, Path(file))
-    design = _design(where, document, key if sign else None)
+    design = design_in_file("--fix", text)
     for table in CHIP_TABLES:
         if isinstance(design.get(table), Mapping):
             return dict(design[table])
     if not design or not all(isinstance(v, int | float | str) for v in design.values()):
         raise BadInput(where, "holds no chip", FORM_OF_A_CHIP)
     return design
+
+
+def design_in_file(option: str, text: str) -> Mapping[str, Any]:
+    """Read a design, or a chip alone, from a JSON file.
+
+    Args:
+        option: What names the file, for messages.
+        text: @FILE, or @FILE#KEY for one design of several in it.
+
+    Returns:
+        The object in the file, or that of the design.
+
+    Raises:
+        BadInput: For a file that cannot be read or holds no object, or several designs without the
+            key of one.
+    """
+    file, sign, key = text[1:].partition("#")
+    where = f"{option} {text}"
+    return _design(where, _document(where, Path(file)), key if sign else None)
 
 
 def _document(where: str, file: Path) -> Any:
@@ -102,7 +119,7 @@ def _one_of(where: str, designs: Sequence[Mapping[str, Any]], key: str | None) -
         return designs[0]
     if key is None:
         example = keys[0] if keys else "KEY"
-        todo = f"name one, as {where.removeprefix('--fix ')}#{example}"
+        todo = f"name one, as {where.split(maxsplit=1)[-1]}#{example}"
         raise BadInput(where, f"holds {len(designs)} designs", todo)
     found = []
     for design, own in zip(designs, keys, strict=True):

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from cimbo.cli.fixed_genes import CHIP_TABLES
 from cimbo.cli.grouped import command
-from cimbo.cli.options import AskedStudy, json_object, new_study_options
+from cimbo.cli.options import AskedStudy, new_study_options
 from cimbo.cli.output import emit, format_option
+from cimbo.cli.values import part_of_design
 from cimbo.errors import BadInput
 from cimbo.session.importing import BASELINE_CHIP
 
@@ -47,7 +49,7 @@ def import_(
     names = _pairs(mapped)
     hardware: dict[str, Any] | str | None = chip
     if chip is not None and chip != BASELINE_CHIP:
-        hardware = json_object("--hardware", chip)
+        hardware = part_of_design("--hardware", chip, CHIP_TABLES)
     with asked.open() as session:
         found = session.import_evaluations(source, names=names, hardware=hardware)
     document = found.to_json()

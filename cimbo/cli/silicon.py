@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,10 @@ import click
 
 from cimbo.cli.grouped import command
 from cimbo.cli.output import emit, format_option, say
+from cimbo.errors import cut_list
+
+SHOWN_GENES = ("array", "node_nm", "supply_v", "rows", "cols")
+MOST_LINES_TOLD = 10
 
 
 @command()
@@ -31,7 +36,10 @@ def silicon(*, table: Path, style: str) -> None:
     for group in CHIP_GROUPS:
         for quantity in COMPARED_QUANTITIES:
             say(_sentence(group, quantity, found[group][quantity]))
+    _say_assumed(found["rows"])
     for row in found["rows"]:
+        if row["in_fit"] is not None:
+            say(f"line {row['line']}: the model's constants were fitted on it (chip {row['in_fit']})")
         for reason in row["left_out"].values():
             say(f"line {row['line']}: left out, {reason}")
     for row in found["not_expressible"]:
@@ -41,9 +49,21 @@ def silicon(*, table: Path, style: str) -> None:
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     """One line of the table: the chip, and its ratios."""
+    from cimbo.hardware.chip import DEFAULT_GENES
+
     genes = row["genes"]
-    known = {name: genes[name] for name in ("array", "node_nm", "supply_v", "rows", "cols")}
+    known = {name: genes.get(name, DEFAULT_GENES.get(name)) for name in SHOWN_GENES}
     return {"chip": row["index"], "group": row["group"], **known, **row["ratio"]}
+
+
+def _say_assumed(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say what was taken for process and supply of chips of which the table does not tell."""
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        for name, value in row["assumed"].items():
+            lines.setdefault(f"{name} {value:g}", []).append(str(row["line"]))
+    for taken, numbers in lines.items():
+        say(f"not given, {taken} is assumed: line {cut_list(numbers, MOST_LINES_TOLD)}")
 
 
 def _sentence(group: str, quantity: str, agreement: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cimbo.cli.fixed_genes import design_in_file
 from cimbo.cli.strict_json import parse_json
 from cimbo.errors import BadInput, check_positive, unreadable
 
@@ -97,6 +98,30 @@ def json_object(name: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(origin(name, text), "is no JSON object", OBJECT_FORM)
     return value
+
+
+def part_of_design(name: str, text: str, parts: Sequence[str]) -> dict[str, Any]:
+    """Read an object given on the command line or in a file, which may be a part of a whole design.
+
+    Args:
+        name: The option, for messages.
+        text: What was given: the object, @FILE, or @FILE#KEY for one design of several in it.
+        parts: What the part is called in a design, as ``cimbo export KEY --to json`` writes it.
+
+    Returns:
+        The part of the design; the object itself where it is no design.
+
+    Raises:
+        BadInput: Where the file cannot be read, or there is no JSON object.
+    """
+    if text.startswith("@") and "#" in text:
+        found = dict(design_in_file(name, text))
+    else:
+        found = json_object(name, text)
+    for part in parts:
+        if isinstance(found.get(part), dict):
+            return dict(found[part])
+    return found
 
 
 def _contents(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +11,18 @@ from typing import Any, TypeVar
 import click
 
 from cimbo.cli.fixed_genes import FixedGene, fixed_genes
+from cimbo.config.genes import takes_cimbo_chips
 from cimbo.errors import BadInput, check_known, choose_from
-from cimbo.evaluation.simulated_costs import COST_METRICS
+from cimbo.evaluation.joint import JointEvaluator
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.chip import refuse_replaced_gene
 from cimbo.problem.objectives import Constraint
 from cimbo.session.session import Session
 from cimbo.study.study import Study
 
+logger = logging.getLogger("cimbo")
+
+SIMULATOR_COSTS = ("latency_ms", "energy_uj")  # what every simulator gives of a run
 F = TypeVar("F", bound=Callable[..., Any])
 LIMIT_FORM = "write METRIC=BOUND, such as area_mm2=120"
 LIMIT_PATTERN = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
@@ -39,7 +44,9 @@ def what_if_options(command: F) -> F:
             "limits",
             multiple=True,
             metavar="METRIC=BOUND",
-            help="Limit a metric, instead of the study's own limit on it; also METRIC<=BOUND or METRIC>=BOUND.",
+            help="Limit a metric instead of the study's own limit on that side of it. METRIC=BOUND is on the side of the "
+            "study's own limit; where it has none, a least value of what is maximised and a most value of all else. "
+            "METRIC<=BOUND and METRIC>=BOUND say the side.",
         ),
         click.option(
             "--fix",
@@ -70,26 +77,28 @@ def narrowed(session: Session, fixes: Sequence[str], limits: Sequence[str]) -> S
     """
     if not fixes and not limits:
         return session
-    fixed = fixed_values(session.study, fixes)
-    return session.what_if(fixed, _bounds(session.study, limits))
+    fixed = fixed_values(session, fixes)
+    return session.what_if(fixed, _bounds(session, limits))
 
 
-def fixed_values(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
+def fixed_values(session: Session, fixes: Sequence[str]) -> dict[str, Any]:
     """Read the genes that ``--fix`` gives.
 
     Args:
-        study: What has the genes.
+        session: The study that has the genes.
         fixes: GENE=VALUE, @FILE or @FILE#KEY.
 
     Returns:
-        Values by name of the gene.
+        Values by name of the gene; what every chip of the study has anyway is left out.
 
     Raises:
         BadInput: For no gene of the study, a value that it cannot take, and a gene with two values.
     """
     fixed: dict[str, Any] = {}
     for gene in fixed_genes(fixes):
-        value = _pin(study, gene)
+        if session.is_chip_property(gene.asked, gene.name, gene.value):
+            continue
+        value = _pin(session.study, gene)
         if fixed.get(gene.name, value) != value:
             what = f"{gene.name} is fixed at {fixed[gene.name]} too"
             raise BadInput(gene.asked, what, "fix a gene once")
@@ -97,11 +106,11 @@ def fixed_values(study: Study, fixes: Sequence[str]) -> dict[str, Any]:
     return fixed
 
 
-def _bounds(study: Study, limits: Sequence[str]) -> list[Constraint]:
+def _bounds(session: Session, limits: Sequence[str]) -> list[Constraint]:
     """The constraints that are asked for. Raises BadInput for a metric that has two limits on one side."""
     bounds: dict[tuple[str, str], Constraint] = {}
     for text in limits:
-        c = _limit(study, text)
+        c = _limit(session, text)
         if bounds.get((c.metric, c.relation), c) != c:
             what = f"{c.metric} has another limit too"
             raise BadInput(f"--limit {text}", what, "limit a metric once")
@@ -135,18 +144,19 @@ def _equal(value: Any, text: str) -> bool:
         return False
 
 
-def _limit(study: Study, text: str) -> Constraint:
-    """``area_mm2=120``: at most, but at least for what is maximised."""
+def _limit(session: Session, text: str) -> Constraint:
+    """What a limit says; ``area_mm2=120`` is on the side that `_usual_relation` tells, and the log says which."""
     found = LIMIT_PATTERN.fullmatch(text)
     if not found:
         raise BadInput(f"--limit {text}", "is no bound", LIMIT_FORM)
     metric, relation, bound = found.groups()
-    known = dict.fromkeys(_measured(study))
+    known = dict.fromkeys(_measured(session))
     check_known(metric, known, f"--limit {text}", f"{metric!r} is not measured")
     if not math.isfinite(_number(bound)):
         raise BadInput(f"--limit {text}", f"{bound!r} is no finite number", LIMIT_FORM)
     if relation == "=":
-        relation = _usual_relation(study, metric)
+        relation = _usual_relation(session.study, metric, text)
+        logger.info(f"limit: {metric} {relation} {bound}")
     return Constraint(metric, relation, _number(bound))
 
 
@@ -158,17 +168,38 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _usual_relation(study: Study, metric: str) -> str:
-    """At least for what is maximised, at most for all else."""
+def _usual_relation(study: Study, metric: str, text: str) -> str:
+    """The side of the study's own limit on a metric; without one, at least for what is maximised, else at most.
+
+    Raises BadInput where the study limits both sides.
+    """
+    own = {c.relation for c in study.problem.constraints if c.metric == metric}
+    if len(own) == 1:
+        return own.pop()
     for objective in study.problem.objectives:
-        if objective.name == metric and objective.goal == "max":
-            return ">="
+        if objective.name == metric:
+            return ">=" if objective.goal == "max" else "<="
+    if own:
+        todo = f"write '{text.replace('=', '<=')}' or '{text.replace('=', '>=')}'"
+        raise BadInput(f"--limit {text}", f"the study limits both sides of {metric}", todo)
     return "<="
 
 
-def _measured(study: Study) -> Iterable[str]:
-    yield from study.problem.targets
-    for record in study.evaluations():
+def _measured(session: Session) -> Iterable[str]:
+    """The metrics that the study can have: what it seeks and derives, and what was measured.
+
+    Before anything was measured, also what its simulator is known to give.
+    """
+    problem = session.study.problem
+    yield from problem.targets
+    yield from problem.metrics
+    has_measured = False
+    for record in session.study.evaluations():
         yield from record.metrics
-    if "config" in study.metadata:  # evaluated by a simulator of chips
-        yield from COST_METRICS
+        has_measured = has_measured or record.status == "done"
+    if has_measured or not session.has_description:
+        return
+    evaluator = session.evaluator
+    if isinstance(evaluator, JointEvaluator):
+        is_ours = takes_cimbo_chips(session.config.tables.hardware)
+        yield from evaluator.costs_kept if is_ours else SIMULATOR_COSTS

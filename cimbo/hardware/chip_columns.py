@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, choose_from
 from cimbo.hardware.array_description import FAMILY_ALIASES, FAMILY_HINTS
 from cimbo.hardware.cells import FILE_SUFFIX, OWN_CELL, cell, cell_index, cells_by_index
 from cimbo.hardware.chip import (
@@ -156,6 +156,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
         is_word = name not in GENE_WORDS and isinstance(value, str)
         if is_word or (name not in SWITCH_GENES and isinstance(value, bool)):
             raise BadInput(f"chip.{name}", f"is {value!r}", "give a number")
+    _check_arrays(given.get("array"))
     _check_complete(given)
 
 
@@ -173,6 +174,17 @@ def _check_complete(given: Mapping[str, Any]) -> None:
             others = [f"{name} (such as {value})" for name, value in middle_values.items()]
             todo += f"; also missing: {', '.join(others)}"
         raise BadInput(f"chip.{missing[0]}", "is missing", todo)
+
+
+def _check_arrays(arrays: Any) -> None:
+    """Raises BadInput for an unknown word: what a chip needs besides depends on its array."""
+    if isinstance(arrays, str):
+        arrays = [arrays]
+    if not isinstance(arrays, Sequence | np.ndarray):
+        return
+    words = list(arrays)
+    if all(isinstance(word, str) for word in words):
+        _known_words("array", np.asarray(words, dtype=object))
 
 
 def _are_digital(arrays: Any) -> bool:
@@ -255,7 +267,7 @@ def _known_words(name: str, words: NDArray[Any]) -> NDArray[Any]:
         if name == "cell" and word.endswith(FILE_SUFFIX):
             cell(word)
         elif word not in known:
-            todo = f"use one of {', '.join(known)}"
+            todo = choose_from(word, known)
             if name == "array":
                 todo = FAMILY_HINTS.get(word, todo)
             raise BadInput(f"chip {listed.index(word)}.{name}", f"{word} is unknown", todo)

@@ -8,12 +8,15 @@ the model's error bar.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cimbo._data import path
 from cimbo.hardware.agreement import Agreement
+from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.macro import MACRO_AREA_PARTS, invocation_pj, macro_circuit
 from cimbo.hardware.published_point import PublishedPoint
@@ -24,6 +27,8 @@ COMPARED_QUANTITIES = ("area", "cycle", "energy")
 CHIP_GROUPS = ("sram", "digital", "envm")
 # If modelled and reported differ by more than this factor, the table has a typing error
 LARGEST_RATIO = 1e9
+TOLD_GENES = ("node_nm", "supply_v")  # whose assumed values decide what a ratio is worth
+LIKE_GENES = ("rows", "cols", "node_nm")
 
 
 def modelled(points: Sequence[PublishedPoint]) -> dict[str, np.ndarray]:
@@ -81,8 +86,10 @@ def compare_table(file: Path) -> dict[str, Any]:
         ``sram``, ``digital``, ``envm``: for each quantity (area, cycle, energy) the summary of the
         ratios modelled/reported of these chips (see `Agreement`).
         ``not_expressible``: chips that the genes cannot describe, and why.
-        ``rows``: every other chip with its genes, modelled and reported figures, their ratios, and
-        ``left_out``: reported figures that are not compared, and why.
+        ``rows``: every other chip with its genes, modelled and reported figures, their ratios,
+        ``left_out``: reported figures that are not compared, and why; ``assumed``: values that were
+        taken for process and supply where the table says none; and ``in_fit``: the chip among those
+        on which the model's constants were fitted that it seems to be, else None.
         Every number is finite; a figure that does not exist is None.
 
     Raises:
@@ -95,6 +102,33 @@ def compare_table(file: Path) -> dict[str, Any]:
     comparison: dict[str, Any] = {group: _agreements(rows, group) for group in CHIP_GROUPS}
     not_expressible = [_left_out(point) for point in points if point.reason is not None]
     return comparison | {"not_expressible": not_expressible, "rows": rows}
+
+
+def fitted_like(point: PublishedPoint) -> str | None:
+    """Find the chip on which the model's constants were fitted that a published chip seems to be.
+
+    Args:
+        point: The chip.
+
+    Returns:
+        Number and paper of a chip of data/silicon/uiuc_imc.csv with the same array, rows, columns
+        and node; None where there is none.
+    """
+    return _fitted_chips().get(_likeness(point.genes))
+
+
+@lru_cache(maxsize=1)
+def _fitted_chips() -> dict[tuple[Any, ...], str]:
+    """Names of the chips on which constants were fitted, by what they are recognised by."""
+    names = {}
+    for point in read_table(Path(path("silicon/uiuc_imc.csv"))):
+        names[_likeness(point.genes)] = f"{point.index}, {point.title}"
+    return names
+
+
+def _likeness(genes: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a chip is recognised by, whatever it is called."""
+    return tuple(genes.get(name, DEFAULT_GENES.get(name)) for name in ("array", *LIKE_GENES))
 
 
 def _agreements(rows: Sequence[Mapping[str, Any]], group: str) -> dict[str, dict[str, Any]]:
@@ -130,11 +164,14 @@ def _row(point: PublishedPoint, figures: Mapping[str, np.ndarray], index: int) -
     """
     own_figures = {name: float(values[index]) for name, values in figures.items()}
     ratios, left_out = _ratios(own_figures, point.reported)
+    assumed = {name: DEFAULT_GENES[name] for name in TOLD_GENES if name not in point.genes}
     return {
         "line": point.line,
         "index": point.index,
         "title": point.title,
         "group": point.group,
+        "assumed": assumed,
+        "in_fit": fitted_like(point),
         "is_processor": point.is_processor,
         "genes": dict(point.genes),
         "modelled": own_figures,

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cimbo.errors import BadInput, unreadable
-from cimbo.hardware.chip import GENE_WORDS, NUMBER_GENES
+from cimbo.hardware.array_description import FAMILY_ALIASES
+from cimbo.hardware.chip import DEFAULT_GENES, GENE_WORDS, NUMBER_GENES
 from cimbo.hardware.chip_table import chip_table
 from cimbo.hardware.published_point import UNUSED_GENES, PublishedPoint
 
@@ -109,7 +110,8 @@ def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
     words = {name: (word or "").strip() for name, word in row.items() if name is not None}
     index = words.get("chip") or f"line {line}"
     title = words.get("citation", "")
-    group = words.get("group") or _GROUP_OF_ARRAY.get(words.get(ARRAY_GENE, ""))
+    array = words.get(ARRAY_GENE) or DEFAULT_GENES[ARRAY_GENE]
+    group = words.get("group") or _GROUP_OF_ARRAY.get(FAMILY_ALIASES.get(array, array))
     genes: dict[str, Any] = dict(UNUSED_GENES)
     reported = {}
     try:
@@ -123,7 +125,7 @@ def _point(line: int, row: Mapping[str, str | None]) -> PublishedPoint:
             if words.get(column):
                 reported[quantity] = _figure(column, words[column])
     except BadInput as error:
-        reason = f"{error.where.removeprefix(FIRST_CHIP)} {error.what}"
+        reason = f"{error.where.removeprefix(FIRST_CHIP)} {error.what}; {error.todo}"
         return PublishedPoint(line, index, title, group, reason=reason)
     is_processor = words.get("is_processor") == "1"
     return PublishedPoint(line, index, title, group, genes, None, is_processor, reported)

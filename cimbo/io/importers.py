@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,16 @@ DYNAST_NAMES = {
 # A file with all columns of one of these sets is a result file of DyNAS-T.
 DYNAST_HAS = ({"d", "ks", "e"}, {"num_layers", "num_attention_heads"})
 # Columns of files that `cimbo export` wrote, besides genes and metrics.
-OWN_COLUMNS = (*records_table.RECORD_COLUMNS, records_table.TEST_COLUMN)
+OWN_COLUMNS = (
+    *records_table.RECORD_COLUMNS,
+    records_table.TEST_COLUMN,
+    *records_table.VERDICT_COLUMNS,
+)
 OWN_PREFIX = "predicted_"  # such files have further columns that begin so
 EMPTY_CELLS = (None, "")
 POSITIVE_SUFFIXES = ("_ms", "_us", "_uj", "_mm2")  # units in which 0 means "not measured"
+
+CellCheck = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def read(
     *,
     given: Mapping[str, Any] | None = None,
     unread: Collection[str] = (),
+    check: CellCheck | None = None,
 ) -> Table:
     """Read every evaluation in a file as a design of a problem.
 
@@ -83,6 +90,8 @@ def read(
         given: Genes of every row that does not name them, such as the chip of a file that knows
             networks only.
         unread: Metrics that are left out, because they hold for another chip.
+        check: Called with the place and the cells of each row; raises BadInput for one that does
+            not fit.
 
     Returns:
         The rows, in the file's order, and the columns that are neither gene nor metric.
@@ -109,7 +118,10 @@ def read(
     rows = []
     for line in lines:
         cells = _with_given(_named(line.cells, names, problem.space), given or {})
-        rows.append(_row(f"{file}, {unit} {line.number}", cells, problem, known))
+        where = f"{file}, {unit} {line.number}"
+        if check is not None:
+            check(where, cells)
+        rows.append(_row(where, cells, problem, known))
     columns = dict.fromkeys(names.get(column, column) for column in header)
     return Table(rows, _ignored(columns, known, problem.space))
 

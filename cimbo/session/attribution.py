@@ -166,14 +166,14 @@ class _Case:
             The design with its genes split into network and chip, its accuracy and costs, and its
             test accuracy where that is known.
         """
-        space = self.context.study.problem.space
+        context = self.context
         metrics = {"accuracy": point.accuracy, **point.costs}
         metrics["accuracy"] = point.accuracy  # whatever accuracy the costs bring
         tested = self.tests.stored(point.params)
         if tested is not None:
             metrics["accuracy_test"] = tested
-        architecture = space.architecture_of(point.params)
-        return AttributedDesign(architecture, space.hardware_of(point.params), metrics)
+        architecture = context.study.problem.space.architecture_of(point.params)
+        return AttributedDesign(architecture, context.whole_chip(point.params), metrics)
 
 
 def _case(context: StudyContext, settings: AttributionSettings) -> _Case:

@@ -13,6 +13,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Constraint
+from cimbo.problem.scalars import finite, shown
 from cimbo.session import blind_accuracy
 from cimbo.study.study import Study
 from predictors.errors import PredictorError
@@ -94,6 +95,51 @@ class StudyContext:
         if "recorded" in self.metadata:
             return f"Recorded: {named}"
         return named
+
+    @cached_property
+    def chip_properties(self) -> Mapping[str, Any]:
+        """What every chip of the study has without being searched, by name; empty where nothing says it."""
+        if not self.has_description:
+            return {}
+        table = self.config.tables.hardware
+        properties: dict[str, Any] = {}
+        usual = table.options.get("fixed")
+        if table.simulator == "cimbo" and isinstance(usual, Mapping):
+            properties |= usual
+        return properties | table.fixed
+
+    def whole_chip(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the chip out of a design, with all that a simulator needs to know of it.
+
+        Args:
+            params: The design, by gene.
+
+        Returns:
+            The properties that every chip of the study has, and the genes of this one.
+        """
+        return {**self.chip_properties, **self.study.problem.space.hardware_of(params)}
+
+    def is_chip_property(self, where: str, name: str, value: Any) -> bool:
+        """Tell whether a value is one that every chip of the study has without being searched.
+
+        Args:
+            where: What messages call the value.
+            name: Of the property or gene.
+            value: Its value, or the text that writes it.
+
+        Returns:
+            False for a name that is no such property.
+
+        Raises:
+            BadInput: The study's chips have another value.
+        """
+        if name not in self.chip_properties:
+            return False
+        own = self.chip_properties[name]
+        if str(own) != str(value) and finite(value) != finite(own):
+            what = f"{name} is {shown(value)}, and {shown(own)} in every chip of the study"
+            raise BadInput(where, what, "start another study for other chips")
+        return True
 
     @property
     def accuracy_provenance(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Design:
     Attributes:
         key: Its name in the study.
         architecture: Genes of the network.
-        hardware: Genes of the chip.
+        hardware: The chip as a simulator takes it: its genes, and what the study fixes for every chip.
         metrics: What was measured, ``accuracy_test`` and ``exact_form_points`` among it where the front was measured
             afterwards on test images and on bit-accurate arrays.
         accuracy_is: Where accuracies are modelled: how, with its error, or "imported"; else None.
@@ -71,7 +71,7 @@ def design(context: StudyContext, record: Record) -> Design:
     return Design(
         record.key,
         space.architecture_of(record.params),
-        space.hardware_of(record.params),
+        context.whole_chip(record.params),
         _metrics(context, record),
         accuracy_label(context.accuracy_provenance, record.origin, record.params),
         context.study.zigzag_costs().get(record.key),

@@ -11,7 +11,9 @@ from cimbo.errors import BadInput, check_known
 from cimbo.session.context import StudyContext
 from cimbo.session.design import accuracy_label, design, find
 from cimbo.session.text import as_csv
+from cimbo.session.front import front_records
 from cimbo.study import records_table
+from cimbo.study.records_table import FEASIBLE_COLUMN, FRONT_COLUMN
 
 TEXT_FORMATS = ("csv", "json")
 TABLE_FORMATS = (*TEXT_FORMATS, "parquet", "optuna", "study")
@@ -28,12 +30,20 @@ def evaluation_rows(context: StudyContext) -> list[dict[str, Any]]:
         context: The study.
 
     Returns:
-        A row for each evaluation, by column. Where accuracies are modelled, the column
+        A row for each evaluation, by column. ``feasible`` and ``on_front`` are 1 or 0; what the
+        study fixes for every chip has columns too. Where accuracies are modelled, the column
         ``accuracy_is`` says what each one is.
     """
     study, provenance = context.study, context.accuracy_provenance
-    rows = records_table.rows(study.evaluations(), study.test_accuracies())
-    for row in rows:
+    on_front = {record.key for record in front_records(study)}
+    records = study.evaluations()
+    rows = records_table.rows(records, study.test_accuracies())
+    for row, record in zip(rows, records, strict=True):
+        for name, value in context.chip_properties.items():
+            row.setdefault(name, value)
+        is_done = record.status == "done"
+        row.setdefault(FEASIBLE_COLUMN, int(is_done and study.problem.feasible(record.metrics)))
+        row.setdefault(FRONT_COLUMN, int(record.key in on_front))
         label = accuracy_label(provenance, row["origin"], row)
         if label is not None:
             row["accuracy_is"] = label
@@ -162,7 +172,9 @@ def export_design(
 
 def _write_parquet(context: StudyContext, path: Path) -> None:
     try:
-        context.study.frame().to_parquet(path)
+        import pandas as pd
+
+        pd.DataFrame(evaluation_rows(context)).to_parquet(path)
     except ImportError:
         what = "pandas and pyarrow are not installed"
         raise BadInput("export", what, "pip install 'cimbo[parquet]'") from None
@@ -195,7 +207,8 @@ def _write_chip(
 ) -> list[Path]:
     from cimbo.io import chip_exports
 
-    workload, chip = context.evaluator.placed(find(context, key).params)
+    workload, own = context.evaluator.placed(find(context, key).params)
+    chip = {**context.chip_properties, **own}
     writers = {
         "zigzag": chip_exports.write_zigzag,
         "accelforge": chip_exports.write_accelforge,

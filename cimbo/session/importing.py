@@ -82,7 +82,9 @@ def import_evaluations(
     if hardware is not None:
         given = _chip(context, hardware)
         simulated = COST_METRICS
-    table = importers.read(source, study.problem, names, given=given, unread=simulated)
+    table = importers.read(
+        source, study.problem, names, given=given, unread=simulated, check=_property_check(context)
+    )
     rows = table.rows
     if given is not None:
         rows = [_simulated(row, context.evaluator) for row in rows]
@@ -91,7 +93,8 @@ def import_evaluations(
     after = len(study.evaluations())
     if given is not None:
         logger.info(f"{source}: {_taken(context.evaluator, study.problem)}")
-    unused = [name for name in table.ignored if name not in simulated]
+    used = (*simulated, *context.chip_properties)
+    unused = [name for name in table.ignored if name not in used]
     if unused:
         logger.info(f"{source}: ignored {', '.join(unused)}, neither gene nor metric of the study")
     if told.contradictions:
@@ -106,6 +109,18 @@ def import_evaluations(
     )
 
 
+def _property_check(context: StudyContext) -> importers.CellCheck:
+    """What refuses a row whose chip has another property than every chip of the study."""
+
+    def check(where: str, cells: Mapping[str, Any]) -> None:
+        for name in context.chip_properties:
+            value = cells.get(name)
+            if value not in importers.EMPTY_CELLS:
+                context.is_chip_property(where, name, value)
+
+    return check
+
+
 def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str, Any]:
     """The asked chip, or the baseline's. Raises BadInput for what is no gene of a chip, or no value of it."""
     if isinstance(hardware, str):
@@ -113,13 +128,17 @@ def _chip(context: StudyContext, hardware: Mapping[str, Any] | str) -> dict[str,
             raise BadInput("--hardware", f"is {hardware!r}", "give genes of a chip, or baseline")
         hardware = context.config.baseline()
     genes = {choice.name: choice for choice in context.study.problem.space.hardware}
+    chip = {}
     for name, value in hardware.items():
+        if context.is_chip_property(f"--hardware {name}", name, value):
+            continue
         check_known(
             name, genes, f"--hardware {name}", "is no gene of the study's chips", "the genes are"
         )
         with naming("--hardware"):
             genes[name].index(value)
-    return dict(hardware)
+        chip[name] = value
+    return chip
 
 
 def _contradictions(told: importers.Told) -> str:

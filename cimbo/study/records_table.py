@@ -19,6 +19,9 @@ from cimbo.study import stored_values
 
 RECORD_COLUMNS = ("number", "key", "status", "reason", "origin", "seconds")
 TEST_COLUMN = "accuracy_test"
+FEASIBLE_COLUMN = "feasible"
+FRONT_COLUMN = "on_front"
+VERDICT_COLUMNS = (FEASIBLE_COLUMN, FRONT_COLUMN)  # follow from the others and are not read again
 _PREDICTED, _STD = "predicted_", "_std"
 
 
@@ -115,6 +118,8 @@ def _parse(
     metrics = {}
     guesses = {}
     for name, text in given.items():
+        if name in VERDICT_COLUMNS:
+            continue
         if name.startswith(_PREDICTED):
             guesses[name.removeprefix(_PREDICTED)] = float(text)
         else:

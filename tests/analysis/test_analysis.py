@@ -376,3 +376,25 @@ def test_metrics_that_follow_from_others_follow_the_step(study):
     for n in steps:
         expected = n.metrics["energy_uj"] * n.metrics["latency_ms"]
         assert n.metrics["energy_times_latency"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("fixed", ["node_nm=22", "rows=64", "array=digital_sram"])
+def test_a_portfolio_keeps_its_converters_whatever_else_is_fixed(fixed, capsys):
+    """A gene that only some chips have is none of the others: their neighbours are found without it."""
+    asked = ["portfolio", "fmnist-vit", "--area", "4", "--samples", "40", "--fix", fixed]
+    assert run([*asked, "--format", "json"]) == 0
+    name, _, value = fixed.partition("=")
+    for found in json.loads(capsys.readouterr().out):
+        assert str(found["chip"][name]) == value
+        assert found["chip"].get("adc_bits", 6) == 6
+
+
+def test_a_portfolio_may_search_converters():
+    from cimbo.session.portfolio import PortfolioSettings, portfolio, portfolio_workload
+
+    network = portfolio_workload("fmnist-vit")
+    settings = PortfolioSettings(4.0, fixed={"node_nm": 22}, samples=60)
+    chips = portfolio({"fmnist-vit": network}, settings).chips
+    for served in chips:
+        is_digital = served.chip["array"] == "digital_sram"
+        assert is_digital == ("adc_bits" not in served.chip)
