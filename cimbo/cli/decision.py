@@ -15,7 +15,9 @@ from cimbo.cli.options import at_least_one, existing, json_object, study_option
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, choose_from
 
-UNLESS_FIXED = {"adc_bits": 6}  # genes that every chip of a portfolio keeps where --fix says nothing
+UNLESS_FIXED = {
+    "adc_bits": 6
+}  # genes that every chip of a portfolio keeps where --fix says nothing
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: float) -> float:

@@ -39,7 +39,9 @@ def silicon(*, table: Path, style: str) -> None:
     _say_assumed(found["rows"])
     for row in found["rows"]:
         if row["in_fit"] is not None:
-            say(f"line {row['line']}: the model's constants were fitted on it (chip {row['in_fit']})")
+            say(
+                f"line {row['line']}: the model's constants were fitted on it (chip {row['in_fit']})"
+            )
         for reason in row["left_out"].values():
             say(f"line {row['line']}: left out, {reason}")
     for row in found["not_expressible"]:

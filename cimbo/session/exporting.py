@@ -10,8 +10,8 @@ from typing import Any
 from cimbo.errors import BadInput, check_known
 from cimbo.session.context import StudyContext
 from cimbo.session.design import accuracy_label, design, find
-from cimbo.session.text import as_csv
 from cimbo.session.front import front_records
+from cimbo.session.text import as_csv
 from cimbo.study import records_table
 from cimbo.study.records_table import FEASIBLE_COLUMN, FRONT_COLUMN
 

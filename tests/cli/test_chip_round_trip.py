@@ -74,7 +74,7 @@ def test_a_design_with_fixed_properties_comes_back(tmp_path, monkeypatch, capsys
     )
     assert kept["pareto"][0]["hardware"] == front["pareto"][0]["hardware"]
     assert run(["export", "--to", "csv", "-o", "rows.csv", "--study", "s.db"]) == 0
-    with open("rows.csv") as file:
+    with (tmp_path / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["node_nm"] for row in rows} == {"22"}
     on_front = {row["key"] for row in rows if row["on_front"] == "1"}
