@@ -82,6 +82,17 @@ def _resolve_files_of_network(table: dict[str, Any], folder: Path) -> None:
     activity = table.get("activity")
     if isinstance(activity, str) and activity != MEASURED_ACTIVITY:
         table["activity"] = shares_to_json(read_file(folder / activity))
+    options = table.get("options")
+    if isinstance(options, dict) and isinstance(options.get("noise_table"), str):
+        options["noise_table"] = _noise_table_beside(folder, options["noise_table"])
+
+
+def _noise_table_beside(folder: Path, name: str) -> str:
+    """The path of a table of cells in a folder; where it is only in the working directory, as earlier releases had it, there."""
+    file = folder / name
+    if not file.exists() and Path(name).exists():
+        file = Path(name)
+    return str(file.resolve())
 
 
 def _onnx_beside(folder: Path, name: str) -> str:

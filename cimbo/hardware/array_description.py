@@ -236,9 +236,9 @@ def describe_array(
         cell_bits=cell_bits,
         dac_bits=int(full["dac_bits"]),
         adc_bits=adc_bits,
-        noise_lsb=0.0 if is_digital else _noise_lsb(conditions),
-        inl_lsb=0.0 if is_digital else float(constant("adc.nonlinearity")),
-        offset_lsb=0.0 if is_digital else float(constant("adc.offset")),
+        noise_lsb=0.0 if is_digital else _stated(conditions.noise_lsb, "adc.noise"),
+        inl_lsb=0.0 if is_digital else _stated(conditions.inl_lsb, "adc.nonlinearity"),
+        offset_lsb=0.0 if is_digital else _stated(conditions.offset_lsb, "adc.offset"),
         cell_levels=_levels(conditions, family, full["cell"]),
         stuck_cells=conditions.stuck(family),
         sum_noise=_sum_noise(family, rows_active, cell_bits, columns),
@@ -299,8 +299,8 @@ def _levels(conditions: ArrayConditions, family: str, word: str) -> tuple[CellLe
     return (CellLevel(0.0, 0.0, 0.0), CellLevel(1.0, 1.0, named.figures["spread"]))
 
 
-def _noise_lsb(conditions: ArrayConditions) -> float:
-    """Noise of a converter in its steps: that of the conditions, or else the constant."""
-    if conditions.noise_lsb is not None:
-        return float(conditions.noise_lsb)
-    return float(constant("adc.noise"))
+def _stated(value: float | None, name: str) -> float:
+    """What a user stated, else the constant of that name."""
+    if value is None:
+        return float(constant(name))
+    return float(value)

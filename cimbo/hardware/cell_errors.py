@@ -56,22 +56,32 @@ class ArrayConditions:
         noise_table: A CSV file with columns level, mean, deviation, in place of our figures of the cells.
         stuck_cells: Fraction of the cells that hold nothing or their full scale, half each, whatever was written.
         noise_lsb: Standard deviation of a converter's reading, in its steps as built.
+        inl_lsb: Largest deviation of a converter's curve from a straight line, in the same steps.
+        offset_lsb: Standard deviation of the converters' offsets after calibration, in the same steps.
 
     Raises:
-        BadInput: For an unknown age, a fraction outside 0 to 1, a negative noise, or a table that cannot be read.
+        BadInput: For an unknown age, a fraction outside 0 to 1, a negative error of converters, or a table that
+            cannot be read.
     """
 
     age: str = DEFAULT_AGE
     noise_table: str | None = None
     stuck_cells: float | None = None
     noise_lsb: float | None = None
+    inl_lsb: float | None = None
+    offset_lsb: float | None = None
 
     def __post_init__(self) -> None:
         check_known(self.age, SECONDS_AT_AGE, "network.options.age", f"is {self.age!r}")
         _check_option("stuck_cells", self.stuck_cells, 1.0, "give a share from 0 to 1")
-        _check_option("noise_lsb", self.noise_lsb, math.inf, "give a number of at least 0")
-        if self.noise_table is not None:
-            read_noise_table(self.noise_table)  # raises BadInput where the table is wrong
+        for name in ("noise_lsb", "inl_lsb", "offset_lsb"):
+            _check_option(name, getattr(self, name), math.inf, "give a number of at least 0")
+        if self.noise_table is None:
+            return
+        if not isinstance(self.noise_table, str):
+            what = f"is {self.noise_table!r}"
+            raise BadInput("network.options.noise_table", what, "give the name of a CSV file")
+        read_noise_table(self.noise_table)  # raises BadInput where the table is wrong
 
     def levels(self, family: str) -> tuple[CellLevel, ...]:
         """Look up what the cells of a family of arrays hold under these conditions.

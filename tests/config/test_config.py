@@ -117,6 +117,16 @@ def test_a_modelled_accuracy_refuses_bits(tmp_path, gene):
         _ = load(study(tmp_path, text)).problem
 
 
+def test_a_table_of_cells_is_found_beside_the_study_and_its_content_counts(tmp_path):
+    text = 'extends = "fmnist-vit"\n[network]\noptions = { noise_table = "cells.csv" }\n'
+    table = tmp_path / "cells.csv"
+    table.write_text("level,mean,deviation\n0,0,0.01\n1,1,0.02\n")
+    before = load(study(tmp_path, text)).evaluator().fingerprint()
+    table.write_text("level,mean,deviation\n0,0,0.01\n1,1,0.03\n")
+    after = load(study(tmp_path, text)).evaluator().fingerprint()
+    assert before["network"] != after["network"]
+
+
 def test_the_example_of_a_product_at_a_floor_reads():
     example = Path(__file__).parents[2] / "examples" / "edap_at_accuracy_floor.toml"
     problem = load(example).problem

@@ -81,12 +81,23 @@ def test_a_table_takes_the_place_of_our_figures(tmp_path: Path):
         ({"age": "1 year"}, "network.options.age: is '1 year'"),
         ({"stuck_cells": 2}, "network.options.stuck_cells: is 2"),
         ({"noise_lsb": -1}, "network.options.noise_lsb: is -1"),
+        ({"inl_lsb": float("nan")}, "network.options.inl_lsb: is nan"),
+        ({"offset_lsb": "much"}, "network.options.offset_lsb: is 'much'"),
+        ({"noise_table": 3}, "network.options.noise_table: is 3; give the name of a CSV file"),
         ({"noise_table": "none.csv"}, "none.csv: cannot be read"),
     ],
 )
 def test_bad_conditions_are_told_in_one_line(conditions: dict, what: str):
     with pytest.raises(BadInput, match=re.escape(what)):
         ArrayConditions(**conditions)
+
+
+def test_errors_of_converters_that_are_stated_take_the_place_of_the_constants():
+    stated = ArrayConditions(noise_lsb=0.1, inl_lsb=0.2, offset_lsb=0)
+    found = describe_array(BASELINE_CHIP, stated)
+    assert (found.noise_lsb, found.inl_lsb, found.offset_lsb) == (0.1, 0.2, 0.0)
+    usual = describe_array(BASELINE_CHIP)
+    assert (usual.noise_lsb, usual.inl_lsb, usual.offset_lsb) == (0.3, 0.5, 0.25)
 
 
 # ---- one description under cost and accuracy ------------------------------------------------------------------------

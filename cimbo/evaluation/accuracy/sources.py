@@ -56,11 +56,20 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
             stuck_cells: float | None = None,
             noise_lsb: float | None = None,
             products: str = "float",
+            inl_lsb: float | None = None,
+            offset_lsb: float | None = None,
         ) -> Accuracy:
             """The accuracy of the super-network, on arrays as the options say."""
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
 
-            conditions = ArrayConditions(age, noise_table, stuck_cells, noise_lsb)
+            conditions = ArrayConditions(
+                age=age,
+                noise_table=noise_table,
+                stuck_cells=stuck_cells,
+                noise_lsb=noise_lsb,
+                inl_lsb=inl_lsb,
+                offset_lsb=offset_lsb,
+            )
             return ShippedAccuracy(supernet, converters, conditions, products=products)
 
         return make
