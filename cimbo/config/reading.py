@@ -88,7 +88,7 @@ def _resolve_files_of_network(table: dict[str, Any], folder: Path) -> None:
 
 
 def _noise_table_beside(folder: Path, name: str) -> str:
-    """The path of a table of cells in a folder; where it is only in the working directory, as earlier releases had it, there."""
+    """Find a table of cells in a folder; one that is in the working directory alone, as earlier releases had it, there."""
     file = folder / name
     if not file.exists() and Path(name).exists():
         file = Path(name)
