@@ -12,6 +12,7 @@ from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
 import cimbo
 from cimbo import BadInput, Choice, CimboError, Objective, SearchSpace, Study, UnknownOption
+from cimbo.errors import EvaluationsFailed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.study import events
 
@@ -102,9 +103,9 @@ def test_progress_is_logged_a_line_a_batch_unless_it_is_silenced(study, caplog):
 
 
 def test_failures_are_logged_as_warnings(caplog):
-    with Study.open(None, SPACE, OBJECTIVES) as study:
+    with Study.open(None, SPACE, OBJECTIVES) as study, pytest.raises(EvaluationsFailed):
         study.optimize(lambda design: {"area_mm2": 1.0}, 1, guidance=SAMPLED)
-    [line] = [r for r in caplog.records if r.levelno == logging.WARNING]
+    line = next(r for r in caplog.records if r.levelno == logging.WARNING)
     assert "failed: did not measure accuracy" in line.getMessage()
 
 

@@ -13,7 +13,12 @@ from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions
 from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
-from cimbo.config.metric_checks import check_expensive, check_metrics, needed_metrics
+from cimbo.config.metric_checks import (
+    check_expensive,
+    check_metrics,
+    check_new_names,
+    needed_metrics,
+)
 from cimbo.config.network_settings import check_bits, stage_bits
 from cimbo.config.roles import check_roles
 from cimbo.config.tables import ConstraintTable, Gene, NetworkTable, ObjectiveTable, StudyTable
@@ -81,6 +86,9 @@ class Config:
             constraints = tuple(map(self._constraint, tables.constraints))
             problem = Problem(space, objectives, constraints, tables.metrics)
             check_metrics(problem, tables, self.accuracy)
+            # Earlier releases computed such a metric in the place of the measured one
+            if not self.is_stored:
+                check_new_names(problem, tables, self.accuracy)
             check_expensive(problem, tables.expensive)
             return problem
 

@@ -102,6 +102,28 @@ def _check_accuracy_unused(problem: Problem, table: NetworkTable | None) -> None
             raise BadInput("accuracy", f"is not measured for {family}", todo)
 
 
+def check_new_names(problem: Problem, tables: StudyTable, accuracy: str) -> None:
+    """Check that no derived metric of a new study stands in the place of a measured one.
+
+    Nothing is checked where the evaluator or the simulator is not cimbo's, see `check_metrics`.
+
+    Args:
+        problem: What the study searches for.
+        tables: The description of the study.
+        accuracy: Name of its source of accuracy.
+
+    Raises:
+        BadInput: For a derived metric that every evaluation returns.
+    """
+    if tables.evaluator is not None or not takes_cimbo_chips(tables.hardware):
+        return
+    measured = _measured_metrics(accuracy)
+    for name, text in problem.metrics.items():
+        if name in measured and SHIPPED_METRICS.get(name) != text:
+            todo = "rename it, or leave it out"
+            raise BadInput(f"metrics.{name}", "is measured by every evaluation", todo)
+
+
 def _check_expressions(problem: Problem, measured: list[str]) -> None:
     """Refuse a derived metric whose expression names something that is neither measured, derived nor a gene."""
     expressions = problem.derived.expressions

@@ -8,7 +8,7 @@ from typing import Any
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.answers import warn_of_a_share
-from cimbo.evaluation.batched import NETWORK_SIZES, NetworkSizes
+from cimbo.evaluation.batched import NetworkSizes
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.gene_notes import GeneNotes
 from cimbo.evaluation.known_accuracies import KnownAccuracies
@@ -16,7 +16,7 @@ from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, MeasuredAccuracy
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.evaluation.racing import counted, raced
-from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS, RATE_METRICS
+from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS
 from cimbo.problem.fidelity import Race
 from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.space import Params, canonical_key
@@ -186,8 +186,8 @@ class JointEvaluator(MeasuredAccuracy):
     def measured_later(self) -> tuple[str, ...]:
         """Metrics that a search measures or computes besides what is tried before it."""
         if self.has_accuracy:
-            return (*self.quality_metrics, *RATE_METRICS, *NETWORK_SIZES)
-        return (*RATE_METRICS, *NETWORK_SIZES)
+            return tuple(self.quality_metrics)
+        return ()
 
     def _check_stage_bits(self) -> None:
         """Raises BadInput where bits of stages are genes that the accuracy or the simulator would not see."""

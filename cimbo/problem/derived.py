@@ -142,6 +142,28 @@ class DerivedMetrics:
                 names.append(name)
         return tuple(names)
 
+    def not_finite(
+        self, metrics: Mapping[str, Any], params: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        """Tell which expressions have no finite value of a design although all that they name is known.
+
+        Args:
+            metrics: What was measured of the design.
+            params: The design's genes.
+
+        Returns:
+            By name of the metric what it was computed of, in words.
+        """
+        known = {**(params or {}), **self.completed(metrics, params)}
+        found = {}
+        for name, expression in self.expressions.items():
+            parts = {part: finite(known.get(part)) for part in expression.names}
+            if name in known or any(value is None for value in parts.values()):
+                continue
+            of = ", ".join(f"{part} is {value:g}" for part, value in parts.items())
+            found[name] = f"{expression.text!r} has no finite value where {of}"
+        return found
+
     def parts(self, name: str) -> tuple[str, ...]:
         """Names the measured metrics and genes that a metric is made of.
 

@@ -270,7 +270,12 @@ class Problem:
         missing = [name for name in self.targets if name not in known]
         if not missing:
             return None
-        phrases = [f"did not measure {', '.join(missing)}"]
+        divided = self.derived.not_finite(metrics, params)
+        phrases = [f"{name}: {divided[name]}" for name in missing if name in divided]
+        missing = [name for name in missing if name not in divided]
+        if not missing:
+            return f"gives no number for {'; '.join(phrases)}"
+        phrases.append(f"did not measure {', '.join(missing)}")
         needed = self._needed(missing, {**params, **known})
         other_parts = [part for part in needed if part not in missing]
         if other_parts:

@@ -34,7 +34,7 @@ class AskTellStudy(StudyLog):
         self.seed = seed
         self._planner = Planner(self, seed)
         self._n_told: Counter[str] = Counter()  # of each message, by this process
-        self._contradicted: set[str] = set()  # declared metrics of which this was said
+        self._warned_metrics: set[str] = set()  # declared ones of which something was said
         self._fingerprint: str | None = None  # identifier of what evaluates, while `optimize` runs
 
     def selection_reasons(self) -> dict[str, str]:
@@ -255,7 +255,8 @@ class AskTellStudy(StudyLog):
             The row that the study holds now.
 
         Raises:
-            BadInput: The study is read-only or cannot be written, or something is not JSON.
+            BadInput: The study is read-only or cannot be written, something is not JSON, or the
+                first evaluation gives another value under the name of a derived metric.
         """
         complaint = None
         metrics = self._without_echo(metrics, c.params)
@@ -263,6 +264,7 @@ class AskTellStudy(StudyLog):
             complaint = self._complaint(metrics, c.params)
             completed = self.problem.completed(metrics, c.params)
             self._warn_of_contradictions(c.key, metrics, completed)
+            self._warn_of_gaps(c, metrics, completed)
             metrics = completed
         if complaint is not None:
             about["status"] = "failed"
@@ -277,15 +279,35 @@ class AskTellStudy(StudyLog):
     def _warn_of_contradictions(
         self, key: str, measured: Mapping[str, float], completed: Mapping[str, float]
     ) -> None:
-        """Log, once a metric, where an evaluation contradicts the study's own expression."""
+        """Log, once a metric, where an evaluation contradicts the study's own expression.
+
+        Raises:
+            BadInput: It is the first evaluation: nothing is lost by another name.
+        """
         for name in self.problem.derived.contradicted(measured, completed):
-            if name in self._contradicted:
+            if not any(record.status == "done" for record in self.evaluations()):
+                raise measured_under_its_name(name, measured[name], completed[name])
+            if name in self._warned_metrics:
                 continue
-            self._contradicted.add(name)
+            self._warned_metrics.add(name)
             logger.warning(
                 f"metrics.{name}: of design {key} it gives {completed[name]:.4g}, and the evaluation "
                 f"{measured[name]:.4g}; the expression counts: correct it, or leave it out"
             )
+
+    def _warn_of_gaps(
+        self, c: Candidate, measured: Mapping[str, float], completed: Mapping[str, float]
+    ) -> None:
+        """Log, once a metric, why a design has none of the metrics that the study derives and does not need."""
+        problem = self.problem
+        divided = problem.derived.not_finite(measured, c.params)
+        for name in problem.metrics:
+            if name in completed or name in problem.targets or name in self._warned_metrics:
+                continue
+            self._warned_metrics.add(name)
+            lacking = problem.derived.missing(name, {**c.params, **measured})
+            reason = divided.get(name, f"{', '.join(lacking)} is not measured")
+            logger.warning(f"metrics.{name}: design {c.key} has none: {reason}")
 
     def _extra_of(self, c: Candidate) -> dict[str, Any]:
         """What is kept beside the evaluation of a candidate: what was predicted of it."""
@@ -320,6 +342,21 @@ class AskTellStudy(StudyLog):
             if name not in params or params[name] != value:
                 kept[name] = value
         return kept
+
+
+def measured_under_its_name(name: str, measured: float, computed: float) -> BadInput:
+    """Make the error for a derived metric of which an evaluation gives another value.
+
+    Args:
+        name: The metric.
+        measured: What the evaluation gives.
+        computed: What the study's expression gives.
+
+    Returns:
+        The error, not raised.
+    """
+    what = f"is measured: {measured:.4g}, where the expression gives {computed:.4g}"
+    return BadInput(f"metrics.{name}", what, "rename the derived metric, or leave it out")
 
 
 def warn_of_inactive(given: Mapping[str, Any], c: Candidate) -> None:

@@ -9,6 +9,7 @@ from cimbo.storage import Record
 
 ALIKE_AT_START = 10  # failures in a row, while nothing has succeeded yet
 ALIKE_LATER = 20  # failures in a row, when something has
+NOT_MEASURED = "did not measure "  # how the reason of one begins that lacks what the study needs
 # Parts in which two messages of the same failure differ: addresses, hashes and numbers.
 VARYING_PATTERN = re.compile(r"0x[0-9a-f]+|[0-9a-f]{6,}|\d+(\.\d+)?")
 
@@ -37,13 +38,20 @@ class FailureWatch:
 
         Returns:
             One line for the user when too many in a row failed alike, see `ALIKE_AT_START` and
-            `ALIKE_LATER`; else None.
+            `ALIKE_LATER`, or the first lacks a metric that the study needs; else None.
         """
         if record.status == "done":
             self.any_done = True
             self.reason = ""
             self.alike = 0
             return None
+        if not self.any_done and (record.reason or "").startswith(NOT_MEASURED):
+            self.ended = (
+                f"stopped: what evaluates {record.reason}, which the study needs; correct what "
+                "evaluates, or the objectives of a new study (a design that fails should raise an "
+                "error instead), then run the same command with --retry-failed (retry_failed=True)"
+            )
+            return self.ended
         self._count(VARYING_PATTERN.sub("#", record.reason or ""))
         if self.alike < self._most_alike():
             return None

@@ -9,6 +9,7 @@ from cimbo.errors import BadInput, choose_from
 from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
+from cimbo.study.ask_tell import measured_under_its_name
 from cimbo.study.log import StudyLog
 
 # So many designs are tried before a search is refused: with some simulators every twentieth
@@ -120,13 +121,16 @@ def check_measured(
         later: Names of what is measured of a design only in a search.
 
     Raises:
-        BadInput: For a metric with the name of a gene, an expression of a name that is neither measured nor a gene, and for an
-            objective or a constraint on a metric that is not measured.
+        BadInput: For a metric with the name of a gene, an expression of a name that is neither measured nor a gene or under
+            whose own name another value is measured, and for an objective or a constraint on a metric that is not measured.
     """
     for name, value in metrics.items():
         if name in problem.space.column and design.get(name) != value:
             what = f"what evaluates returns {name}, which is a gene, as a metric of another value"
             raise BadInput(f"metrics.{name}", what, "rename the metric, or the gene")
+    completed = problem.completed(metrics, design)
+    for name in problem.derived.contradicted(metrics, completed):
+        raise measured_under_its_name(name, metrics[name], completed[name])
     known = [*dict.fromkeys((*later, *metrics))]
     for name in problem.metrics:
         lacking = problem.derived.missing(name, [*known, *problem.space.names])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from cimbo import BadInput
 from cimbo.cli import run
+from cimbo.config import Config, preset
 
 OWN = """
 title = "mine"
@@ -238,3 +241,48 @@ def test_a_metric_that_no_evaluation_returned_is_named_with_the_nearest(folder, 
     told = capsys.readouterr().err
     assert "did not measure top_1, is it top1?" in told
     assert json.dumps("Traceback") not in told
+
+
+@pytest.mark.parametrize("metric", ["latency_ms", "accuracy", "macs"])
+def test_a_derived_metric_has_no_name_that_is_measured(metric):
+    source = preset("fmnist-vit")
+    data = {**source.data, "metrics": {metric: "area_mm2 / 1e6"}}
+    told = f"metrics.{metric}: is measured by every evaluation; rename it"
+    with pytest.raises(BadInput, match=told):
+        _ = Config("mine", data).problem
+    assert Config("mine", data, is_stored=True).problem.metrics  # a study of an earlier release
+
+
+def test_a_program_s_metric_under_a_derived_one_s_name_is_refused_before_a_search(
+    tmp_path, monkeypatch, capsys
+):
+    """Before, the expression replaced what the program measured, on every design and without a word."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("def f(d):\n return {'energy_nj': 3.0 * d['rows'], 'area': 1.0}\n")
+    Path("study.toml").write_text(
+        '[evaluator]\npython = "mine:f"\n[hardware.genes]\nrows = [1, 2, 3]\n'
+        '[metrics]\nenergy_nj = "area / 1e6"\n[[objectives]]\nname = "energy_nj"\ngoal = "min"\n'
+    )
+    assert run(["optimize", "--config", "study.toml", "--budget", "3", "--jobs", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "metrics.energy_nj: is measured: " in said
+    assert not Path("cimbo.db").exists()
+
+
+def test_a_rate_of_a_latency_that_is_not_measured_is_refused_before_a_search(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("sim.py").write_text('print(\'{"latency_us": 3.0, "energy_uj": 2.0, "area_mm2": 1}\')')
+    command = json.dumps([sys.executable, "sim.py"])
+    Path("study.toml").write_text(
+        '[network]\nname = "fmnist-vit"\naccuracy = "none"\n'
+        f'[hardware]\nsimulator = "command"\noptions = {{ command = {command} }}\n'
+        "[hardware.genes]\nlanes = [1, 2, 3]\n"
+        '[[objectives]]\nname = "inferences_per_s"\ngoal = "max"\n'
+    )
+    assert run(["optimize", "--config", "study.toml", "--budget", "3", "--jobs", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "did not measure inferences_per_s, which needs latency_ms, is it latency_us?" in said
+    assert "measures (energy_uj, area_mm2, latency_us)" in said
+    assert not Path("cimbo.db").exists()

@@ -10,7 +10,7 @@ import pytest
 import cimbo
 from cimbo import Choice, Constraint, Objective, SearchSpace, Study
 from cimbo.config import Config, preset
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, EvaluationsFailed
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.problem.objectives import Problem
 from cimbo.session.optimize import SearchSettings, optimizer_options
@@ -118,6 +118,7 @@ def test_a_search_for_a_product_of_cimbo_s_own_costs_computes_it():
 def test_an_evaluation_that_contradicts_an_expression_is_named_once(caplog):
     metrics = {"edp": "energy_uj * latency_ms"}
     with opened(metrics=metrics) as study:
+        study.tell({"depth": 4, "rows": 64}, evaluate({"depth": 4, "rows": 64}))
         for rows in (64, 128):
             design = {"depth": 2, "rows": rows}
             right = study.tell(design, {**evaluate(design), "edp": 99.0})
@@ -132,3 +133,50 @@ def test_a_rounded_value_contradicts_nothing(caplog):
         design = {"depth": 2, "rows": 64}
         study.tell(design, {**evaluate(design), "edp": 4.001})
     assert not [r for r in caplog.records if "metrics.edp" in r.message]
+
+
+def test_a_metric_under_a_derived_one_s_name_is_refused_at_the_first_evaluation():
+    with opened(metrics={"edp": "energy_uj * latency_ms"}) as study:
+        design = {"depth": 2, "rows": 64}
+        with pytest.raises(BadInput, match=r"metrics.edp: is measured: 99, .* rename"):
+            study.tell(design, {**evaluate(design), "edp": 99.0})
+        assert not study.evaluations()
+
+
+def test_an_expression_that_divides_by_zero_is_told_once(caplog):
+    """As a metric beside the objectives it would be missing without a word; as an objective the reason is the division."""
+    idle = "energy_uj / (rows - rows)"
+    designs = [{"depth": 2, "rows": rows} for rows in (64, 128)]
+    with opened(metrics={"idle": idle}) as study:
+        for design in designs:
+            assert "idle" not in study.tell(design, evaluate(design)).metrics
+    told = [r.message for r in caplog.records if "metrics.idle" in r.message]
+    assert len(told) == 1
+    assert "has no finite value where energy_uj is" in told[0]
+    with Study.open(None, SPACE, [Objective("idle", "min")], metrics={"idle": idle}) as study:
+        reason = study.tell(designs[0], evaluate(designs[0])).reason
+        assert "has no finite value" in reason
+        assert "did not measure" not in reason
+
+
+def test_a_derived_metric_of_what_is_not_measured_is_told_once(caplog):
+    with opened(metrics={"per_volt": "energy_uj / volts"}) as study:
+        for rows in (64, 128):
+            design = {"depth": 2, "rows": rows}
+            study.tell(design, evaluate(design))
+    told = [r.message for r in caplog.records if "metrics.per_volt" in r.message]
+    assert len(told) == 1
+    assert "volts is not measured" in told[0]
+
+
+def test_a_search_ends_with_the_first_evaluation_that_lacks_an_objective():
+    asked = []
+
+    def half(design):
+        asked.append(design)
+        return {"latency_us": 3.0}
+
+    with Study.open(None, SPACE, [Objective("inferences_per_s", "max")]) as study:
+        with pytest.raises(EvaluationsFailed, match="did not measure inferences_per_s"):
+            study.optimize(half, 12, listener=None)
+        assert len(asked) == 1

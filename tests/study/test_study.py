@@ -13,6 +13,7 @@ import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import BadInput, Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.errors import EvaluationsFailed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume
@@ -475,7 +476,8 @@ def test_what_an_evaluator_prints_does_not_reach_stdout(capfd: pytest.CaptureFix
 
 def test_an_evaluation_without_an_objective_is_a_failure_that_names_it():
     with opened() as study:
-        study.optimize(lambda design: {"accuracy": 1.0, "latency": 2.0}, 3, guidance=QUICK)
+        with pytest.raises(EvaluationsFailed, match="did not measure latency_ms"):
+            study.optimize(lambda design: {"accuracy": 1.0, "latency": 2.0}, 3, guidance=QUICK)
         assert {r.status for r in study.evaluations()} == {"failed"}
         assert all("did not measure latency_ms" in r.reason for r in study.evaluations())
 
