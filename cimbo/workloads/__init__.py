@@ -124,6 +124,7 @@ def is_family_name(name: str) -> bool:
 
 @cache
 def _family(name: str) -> Network:
+    """Find a family: shipped, installed as a plug-in, or an object of a user's module; raises BadInput for another name."""
     if name in _BUILT_IN:
         return _BUILT_IN[name]()
     for point in entry_points(group="cimbo.networks"):
@@ -136,34 +137,46 @@ def _family(name: str) -> Network:
 
 
 def _own_family(name: str) -> Network:
-    """The family that stands in a user's module. Raises BadInput for anything else."""
+    """The family that "package:object" names: the object itself, or what it returns when it is called.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The family.
+
+    Raises:
+        BadInput: When the object is no family and makes none.
+    """
     where = f"network {name!r}"
-    found = python_object(where, name)
-    if inspect.isclass(found) or not _is_family(found):
+    loaded = python_object(where, name)
+    if inspect.isclass(loaded) or not _is_family(loaded):
         try:
-            found = _family_of(found)
-        except Exception as error:  # of code of the user's, which may raise anything
+            loaded = _family_of(loaded)
+        except Exception as error:  # the user's code may raise anything
             what = f"is no family, and calling it raised {type(error).__name__}: {error}"
             raise BadInput(where, what, "name what torch_family returned") from error
-    if not _is_family(found):
-        what = f"is a {type(found).__name__} and no family"
+    if not _is_family(loaded):
+        what = f"is a {type(loaded).__name__} and no family"
         raise BadInput(where, what, "name what torch_family returned")
-    family: Network = found
+    family: Network = loaded
     return family
 
 
-def _is_family(found: object) -> bool:
-    return all(callable(getattr(found, name, None)) for name in ("choices", "workload"))
+def _is_family(candidate: object) -> bool:
+    """Whether an object has the methods of a family that every network needs."""
+    return all(callable(getattr(candidate, name, None)) for name in ("choices", "workload"))
 
 
-def _family_of(found: Any) -> Network:
-    """A plug-in is a family, or makes one when it is called."""
-    family: Network = found() if callable(found) else found
+def _family_of(plugin: Any) -> Network:
+    """The family that a plug-in is, or makes when it is called."""
+    family: Network = plugin() if callable(plugin) else plugin
     return family
 
 
 @cache
 def _of_library(name: str, sizes: tuple[tuple[str, int], ...]) -> Network:
+    """The network of a library, timm:NAME or hf:NAME, as a family without genes; it is traced once."""
     from cimbo.workloads.pytorch.libraries import library_network
 
     return library_network(name, dict(sizes))

@@ -24,12 +24,12 @@ TABLE_ROWS = 2 * RELATIVE_DISTANCES  # of the vertical and the horizontal table 
 class AutoFormer(Family):
     """Sub-networks of one AutoFormer super-network, 224 x 224 images.
 
-    Queries, keys and values of ``heads_i`` heads of 64; keys and values have tables of relative positions, which all heads of
-    a block share. The published code gathers from these tables a matrix for every query; here a query meets the tables
-    themselves, and what it finds is gathered: the same sums with a third of the work.
+    A block has ``heads_i`` heads of 64. Keys and values have tables of relative positions, which all heads of a block share.
+    The published code gathers a matrix from these tables for every query and multiplies with it. Here queries are multiplied
+    with the tables, and the results are gathered: the same sums with a third of the work.
 
     Attributes:
-        name: Of the family.
+        name: Name of the family.
         embeds: Widths of the tokens.
         depths: Numbers of blocks.
         heads: Heads of a block.
@@ -77,6 +77,7 @@ class AutoFormer(Family):
 
 
 def _patches(embed: int) -> Layer:
+    """The convolution that makes tokens of patches; positions are added to all tokens after it."""
     side = 14 * PATCH_SIDE
     layer = conv("patches", side, (3, embed), PATCH_SIDE, stride=PATCH_SIDE, parameters=embed)
     return replace(layer, vector_ops=layer.vector_ops + vector_work(add=IMAGE_TOKENS * embed))
@@ -84,16 +85,30 @@ def _patches(embed: int) -> Layer:
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
 def _block(name: str, embed: int, heads: int, hidden: int) -> tuple[Layer, ...]:
+    """The layers of one block, made once for each size: see ``_block_layers``."""
     return tuple(_block_layers(name, embed, heads, hidden))
 
 
 def _block_layers(name: str, embed: int, heads: int, hidden: int) -> Iterator[Layer]:
-    """Norm, attention with relative positions, norm and MLP, as they run."""
-    width, elements = heads * HEAD_SIZE, IMAGE_TOKENS * embed
-    norm, residual = vector_work(layernorm=elements), vector_work(add=elements)
+    """Make the layers of one block: norm, attention with relative positions, norm and MLP.
+
+    Args:
+        name: What the names of the layers begin with.
+        embed: Width of a token.
+        heads: Number of heads.
+        hidden: Hidden units of the MLP.
+
+    Yields:
+        The layers, in the order in which they run.
+    """
+    width = heads * HEAD_SIZE
+    elements = IMAGE_TOKENS * embed
+    norm = vector_work(layernorm=elements)
+    residual = vector_work(add=elements)
     yield linear(f"{name}.qkv", IMAGE_TOKENS, (embed, 3 * width), work=norm, norm=2 * embed)
     scores, context = attention(f"{name}.attention", IMAGE_TOKENS, heads, HEAD_SIZE)
-    # Two entries of every score are gathered and added; the softmax's shares are summed by distance along two sides.
+    # Keys: two entries of the tables, vertical and horizontal, are added to every score. Values: every
+    # score is added to the sums of its vertical and of its horizontal distance.
     gathered = vector_work(add=2 * heads * IMAGE_TOKENS * IMAGE_TOKENS)
     yield _positions(f"{name}.key_positions", heads, (HEAD_SIZE, TABLE_ROWS), gathered)
     yield scores
@@ -111,7 +126,7 @@ def _positions(name: str, heads: int, shape: tuple[int, int], work: int) -> Laye
 
 
 def tiny() -> AutoFormer:
-    """AutoFormer-T. The published best network has ratios of 3 in it, which its list of values lacks: so they are here."""
+    """AutoFormer-T. Ratios of 3 are not in the published list of values, but the published best network has them."""
     ratios = (3.0, 3.5, 4.0)
     return AutoFormer("autoformer-t", (192, 216, 240), (12, 13, 14), (3, 4), ratios)
 

@@ -17,21 +17,21 @@ def bert_base() -> Transformer:
     """
     return Transformer(
         "bert-base",
-        _TOKENS,
-        tuple(range(6, 13)),
-        (768,),
-        (6, 8, 10, 12),
-        64,
-        (1024, 2048, 3072),
+        tokens=_TOKENS,
+        depths=tuple(range(6, 13)),
+        embeds=(768,),
+        heads=(6, 8, 10, 12),
+        head_size=64,
+        ffn=(1024, 2048, 3072),
         front=lambda embed: [],
         back=_pooler,
-        table=lambda embed: (
-            (_VOCABULARY + _POSITIONS + _SEGMENTS + 2) * embed
-        ),  # and the norm of the embeddings
+        # 2: scale and shift of the embeddings' norm
+        table=lambda embed: (_VOCABULARY + _POSITIONS + _SEGMENTS + 2) * embed,
     )
 
 
 def _pooler(embed: int) -> list[Layer]:
+    """The pooler of the first token, and the classifier of its output."""
     pooler = linear("pooler", 1, (embed, embed), work=vector_work(tanh=embed))
     return [pooler, linear("classifier", 1, (embed, _CLASSES))]
 
@@ -47,15 +47,16 @@ def reviews_minilm() -> Transformer:
     """
     return Transformer(
         "reviews-minilm",
-        _REVIEW_TOKENS,
-        (3, 4, 5, 6),
-        (384,),
-        (4, 6, 8, 10, 12),
-        32,
-        (384, 768, 1152, 1536),
+        tokens=_REVIEW_TOKENS,
+        depths=(3, 4, 5, 6),
+        embeds=(384,),
+        heads=(4, 6, 8, 10, 12),
+        head_size=32,
+        ffn=(384, 768, 1152, 1536),
         front=lambda embed: [],
         back=_review_head,
-        table=lambda embed: (_REVIEW_WORDS + _REVIEW_TOKENS + 2) * embed,  # and their norm
+        # 2: scale and shift of the embeddings' norm
+        table=lambda embed: (_REVIEW_WORDS + _REVIEW_TOKENS + 2) * embed,
         ffn_gene="mlp",
     )
 

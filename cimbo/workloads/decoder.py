@@ -1,8 +1,8 @@
 """Blocks of decoder-only Transformers, and the two runs that a request to a language model consists of.
 
 The prompt is processed at once; then each generated token is one step over a cache of all keys and values before it. Steps
-differ in the length of that cache alone, so a request is the run of its prompt and so many times a mean step, in which
-attention over each of a few lengths runs for its share of the steps.
+differ only in the length of that cache. So a request is the run of its prompt, then as many mean steps as there are tokens. A
+mean step has attention over a few lengths of the cache, each of which runs in a share of the steps (``Layer.frequency``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,8 +56,9 @@ class Span:
     """Tokens that one run processes in each sequence.
 
     Attributes:
-        tokens: New ones.
-        lengths: Tokens before them, whose keys and values are in the cache, and in which share of the runs there are so many.
+        tokens: New tokens.
+        lengths: Numbers of tokens before them, whose keys and values are in the cache, each with the share of the runs that
+            it stands for.
     """
 
     tokens: int
@@ -72,9 +73,9 @@ class Span:
 def steps(prompt: int, tokens: int) -> Span:
     """Make the mean step that generates one token of an answer.
 
-    The cache grows from ``prompt`` to ``prompt + tokens - 1`` tokens. A few lengths stand for as
-    many steps around each of them, an odd number, so that they are whole and their mean is that of
-    all steps: what is linear in the length is exact.
+    The cache grows from ``prompt`` to ``prompt + tokens - 1`` tokens. Neighbouring steps are put into a
+    few groups, and the length in the middle of a group stands for all its steps. Groups have an odd
+    number of steps, so that the middle is whole: a cost that is linear in the length is then exact.
 
     Args:
         prompt: Tokens of the prompt.
@@ -94,18 +95,21 @@ def steps(prompt: int, tokens: int) -> Span:
 
 
 def _lengths(prompt: int, tokens: int) -> tuple[tuple[int, float], ...]:
-    parts = min(tokens, MOST_LENGTHS)
-    parts -= (tokens - parts) % 2  # as many odd numbers as add up to the tokens
-    odd = tokens // parts
-    odd -= 1 - odd % 2
-    larger = (tokens - odd * parts) // 2
-    found = []
+    """The middle lengths of groups of steps, and the share of the steps in each group: see ``steps``."""
+    n_groups = min(tokens, MOST_LENGTHS)
+    n_groups -= (tokens - n_groups) % 2  # n odd numbers sum to an odd number where n is odd
+    small_size = tokens // n_groups
+    small_size -= 1 - small_size % 2  # the next odd number below
+    n_larger = (tokens - small_size * n_groups) // 2  # so many groups have two steps more
+    lengths = []
     start = prompt
-    for part in range(parts):
-        size = odd + 2 * (part < larger)
-        found.append((start + size // 2, size / tokens))
+    for group in range(n_groups):
+        size = small_size
+        if group < n_larger:
+            size += 2
+        lengths.append((start + size // 2, size / tokens))
         start += size
-    return tuple(found)
+    return tuple(lengths)
 
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
@@ -113,7 +117,7 @@ def block_layers(name: str, block: Block, span: Span) -> tuple[Layer, ...]:
     """Make the layers of one block.
 
     Args:
-        name: Of the block; layers are called name.qkv and so on.
+        name: Name of the block; layers are called name.qkv and so on.
         block: Its sizes.
         span: The tokens that the run processes.
 
@@ -124,7 +128,9 @@ def block_layers(name: str, block: Block, span: Span) -> tuple[Layer, ...]:
 
 
 def _layers(name: str, block: Block, span: Span) -> Iterator[Layer]:
-    tokens, embed = span.tokens, block.embed
+    """Attention and MLP of one block, each with a norm before it and a residual sum after it."""
+    tokens = span.tokens
+    embed = block.embed
     norm = vector_work(**{block.norm: tokens * embed})
     norm_parameters = NORM_PARAMETERS[block.norm] * embed
     residual = vector_work(add=tokens * embed)
@@ -148,83 +154,86 @@ def _layers(name: str, block: Block, span: Span) -> Iterator[Layer]:
 
 
 def _mlp(name: str, block: Block, tokens: int, norm: tuple[int, int]) -> Iterator[Layer]:
-    """``norm``: operations and parameters of the norm before it."""
+    """The layers of a block's MLP; ``norm``: vector operations and parameters of the norm before it."""
     if block.gated:
         yield from _gated_inputs(name, block, tokens, norm)
         last = "down"
     else:
         work, parameters = norm
         work += vector_work(gelu=tokens * block.hidden)
-        wide = (block.embed, block.hidden)
-        yield linear(f"{name}.ffn_in", tokens, wide, bias=block.bias, work=work, norm=parameters)
+        to_hidden = (block.embed, block.hidden)
+        yield linear(
+            f"{name}.ffn_in", tokens, to_hidden, bias=block.bias, work=work, norm=parameters
+        )
         last = "ffn_out"
     residual = vector_work(add=tokens * block.embed)
-    narrow = (block.hidden, block.embed)
-    yield linear(f"{name}.{last}", tokens, narrow, bias=block.bias, work=residual)
+    from_hidden = (block.hidden, block.embed)
+    yield linear(f"{name}.{last}", tokens, from_hidden, bias=block.bias, work=residual)
 
 
 def _gated_inputs(name: str, block: Block, tokens: int, norm: tuple[int, int]) -> Iterator[Layer]:
-    """The first layer of an MLP and its gate, whose results are multiplied."""
+    """The first layer of a gated MLP and its gate, whose results are multiplied; ``norm`` as for ``_mlp``."""
     work, parameters = norm
-    wide = (block.embed, block.hidden)
+    to_hidden = (block.embed, block.hidden)
     elements = tokens * block.hidden
     work += vector_work(silu=elements)
-    yield linear(f"{name}.gate", tokens, wide, bias=block.bias, work=work, norm=parameters)
+    yield linear(f"{name}.gate", tokens, to_hidden, bias=block.bias, work=work, norm=parameters)
     product = vector_work(scale=elements)
-    yield linear(f"{name}.up", tokens, wide, bias=block.bias, work=product)
+    yield linear(f"{name}.up", tokens, to_hidden, bias=block.bias, work=product)
 
 
 def attention_over_cache(
     name: str, block: Block, span: Span, *, appended: bool = True
 ) -> Iterator[Layer]:
-    """Scores and context over all tokens so far; one pair of layers for each length of the cache.
+    """Make the two products of attention over all tokens so far, for each length of the cache.
 
     Query heads that share keys and values are vectors of one product. Products are computed in full, those that the causal
     mask hides included.
 
     Args:
-        name: of the attention.
-        block: its sizes.
-        span: the tokens. Where none is appended, the cache holds all there are (cross-attention).
-        appended: whether keys and values of the new tokens join the cache.
+        name: Name of the attention; layers are called name.scores and name.context.
+        block: Sizes of the block.
+        span: New tokens, and lengths of the cache.
+        appended: Whether keys and values of the new tokens join the cache, and are attended to; not in cross-attention,
+            where the cache holds all keys there are.
 
     Yields:
         Scores, then context, for each length of the cache.
     """
-    keys = block.kv_heads * block.head_size
-    vectors = span.tokens * block.heads // block.kv_heads
-    new = span.tokens if appended else 0
-    queries = span.tokens * block.heads * block.head_size
+    key_size = block.kv_heads * block.head_size  # elements of all keys of one token
+    vectors = span.tokens * block.heads // block.kv_heads  # of each group
+    n_new = span.tokens if appended else 0
+    n_query_elements = span.tokens * block.heads * block.head_size
     for length, share in span.lengths:
-        reach = length + new
-        scores = span.tokens * block.heads * reach
+        attended = length + n_new  # tokens
+        n_scores = span.tokens * block.heads * attended
         common: dict[str, Any] = {
             "groups": block.kv_heads,
             "dynamic": True,
-            "cached": keys * length,
-            "appended": keys * new,
+            "cached": key_size * length,
+            "appended": key_size * n_new,
             "frequency": share,
         }
         yield Layer(
             f"{name}.scores",
             "attention",
-            vectors,
-            block.head_size,
-            reach,
-            inputs=queries,
-            outputs=scores,
-            vector_ops=vector_work(softmax=scores, requantise=scores),
+            px=vectors,
+            reduction=block.head_size,
+            columns=attended,
+            inputs=n_query_elements,
+            outputs=n_scores,
+            vector_ops=vector_work(softmax=n_scores, requantise=n_scores),
             **common,
         )
         yield Layer(
             f"{name}.context",
             "attention",
-            vectors,
-            reach,
-            block.head_size,
-            inputs=scores,
-            outputs=queries,
-            vector_ops=vector_work(requantise=queries),
+            px=vectors,
+            reduction=attended,
+            columns=block.head_size,
+            inputs=n_scores,
+            outputs=n_query_elements,
+            vector_ops=vector_work(requantise=n_query_elements),
             **common,
         )
 
@@ -232,37 +241,37 @@ def attention_over_cache(
 def with_cache_size(
     layers: Sequence[Layer], token_elements: int, span: Span, *, always: int = 0
 ) -> tuple[Layer, ...]:
-    """The layers, each of which says how large the whole network's cache is meanwhile.
+    """Tell every layer of a run how large the cache of the whole network is while it runs.
 
     Args:
-        layers: of one run.
-        token_elements: keys and values of one token in all blocks.
-        span: the tokens of the run.
-        always: elements that the cache holds besides, however many tokens there are.
+        layers: The layers of one run.
+        token_elements: Elements of the keys and values of one token in all blocks.
+        span: The tokens of the run.
+        always: Elements that the cache holds besides, however many tokens there are.
 
     Returns:
-        The layers in their order.
+        The layers with their ``cache_size``, in order.
     """
-    found = []
+    with_sizes = []
     for layer in layers:
-        held = span.most_tokens
+        tokens_held = span.most_tokens
+        # A layer that stands for some of the steps attends to the tokens that the cache holds then
         if layer.dynamic and layer.frequency < 1:
-            held = layer.columns if layer.name.endswith("scores") else layer.reduction
-        found.append(layer.with_cache_size(always + token_elements * held))
-    return tuple(found)
+            tokens_held = layer.columns if layer.name.endswith("scores") else layer.reduction
+        with_sizes.append(layer.with_cache_size(always + token_elements * tokens_held))
+    return tuple(with_sizes)
 
 
-@lru_cache(
-    maxsize=MOST_KEPT_BLOCKS
-)  # networks of one search share blocks, and so their layers' memory
+# Networks of one search share blocks, and so their layers' memory
+@lru_cache(maxsize=MOST_KEPT_BLOCKS)
 def block_of_cache(name: str, block: Block, span: Span, token_elements: int) -> tuple[Layer, ...]:
-    """Make the layers of one block, each of which says how large the whole network's cache is.
+    """Make the layers of one block, with the size of the whole network's cache while they run.
 
     Args:
-        name: Of the block.
+        name: Name of the block.
         block: Its sizes.
         span: The tokens that the run processes.
-        token_elements: Keys and values of one token in all blocks of the network.
+        token_elements: Elements of the keys and values of one token in all blocks of the network.
 
     Returns:
         The layers in the order in which they run.

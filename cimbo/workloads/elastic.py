@@ -40,19 +40,22 @@ class Family(ABC):
 
     @cached_property
     def _genes(self) -> list[Choice]:
+        """The genes, made once."""
         return self.choices()
 
     @cached_property
     def _values(self) -> dict[str, tuple[Any, ...]]:
+        """Gene to its values."""
         return {choice.name: choice.values for choice in self._genes}
 
-    def _extreme(self, best: Callable[[tuple[Any, ...]], Any]) -> dict[str, Any]:
-        genes = {choice.name: best(choice.values) for choice in self._genes}
-        extreme = {}
+    def _extreme(self, pick_value: Callable[[tuple[Any, ...]], Any]) -> dict[str, Any]:
+        """The sub-network in which every gene has the value that ``pick_value`` (max or min) picks; active genes alone."""
+        genes = {choice.name: pick_value(choice.values) for choice in self._genes}
+        subnet = {}
         for choice in self._genes:
             if active(choice, genes):
-                extreme[choice.name] = genes[choice.name]
-        return extreme
+                subnet[choice.name] = genes[choice.name]
+        return subnet
 
 
 def active(choice: Choice, genes: Mapping[str, Any]) -> bool:
@@ -77,16 +80,16 @@ def block_choices(depth: Choice, block: int, values: Mapping[str, Sequence[Any]]
     Args:
         depth: The gene that says how many blocks there are.
         block: Number of the block as ``depth`` counts: it exists where depth is at least that.
-        values: Name of each gene to what it may be.
+        values: Gene to its values.
 
     Returns:
         The genes; conditional where a value of ``depth`` leaves the block out.
     """
-    deep = [d for d in depth.values if int(d) >= block]
+    deep_enough = [value for value in depth.values if int(value) >= block]
     active_if = None
-    if len(deep) < len(depth.values):
-        active_if = {depth.name: deep}
-    return [Choice(name, list(listed), active_if) for name, listed in values.items()]
+    if len(deep_enough) < len(depth.values):
+        active_if = {depth.name: deep_enough}
+    return [Choice(name, list(of_gene), active_if) for name, of_gene in values.items()]
 
 
 def divisible(channels: float, by: int = 8) -> int:
@@ -97,8 +100,8 @@ def divisible(channels: float, by: int = 8) -> int:
         by: What the result is divisible by.
 
     Returns:
-        The nearest multiple, at least ``by``; the next one where rounding would lose more than a
-        tenth.
+        The nearest multiple, at least ``by``; the next larger one where rounding down would lose more
+        than a tenth of the channels.
     """
     rounded = max(by, int(channels + by / 2) // by * by)
     if rounded < 0.9 * channels:

@@ -1,4 +1,4 @@
-"""Networks without genes: one workload, of which only the chip can be searched."""
+"""Networks without genes: one workload, for which only chips are searched."""
 
 import hashlib
 import json
@@ -54,11 +54,11 @@ class FixedNetwork:
 
 
 def onnx_network(file: str, sizes: Mapping[str, int]) -> FixedNetwork:
-    """The network of an ONNX file; read once for as long as the file stays as it is.
+    """Read the network of an ONNX file, once for as long as the file does not change.
 
     Args:
-        file: its path.
-        sizes: its free sizes, by name.
+        file: Its path.
+        sizes: Name to number, of sizes that the file leaves free.
 
     Returns:
         The network, which has no genes.
@@ -70,12 +70,13 @@ def onnx_network(file: str, sizes: Mapping[str, int]) -> FixedNetwork:
     if not path.is_file():
         raise BadInput(file, "is no file", "give the path of an ONNX file")
     state = path.stat()
-    given = tuple(sorted(sizes.items()))
-    return _read(str(path.resolve()), given, state.st_mtime_ns, state.st_size)
+    sorted_sizes = tuple(sorted(sizes.items()))
+    return _read(str(path.resolve()), sorted_sizes, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=MOST_KEPT_FILES)
 def _read(file: str, sizes: tuple[tuple[str, int], ...], modified: int, size: int) -> FixedNetwork:
+    """Read a file; its time of change and size are arguments so that a changed file is no cache hit."""
     from cimbo.workloads.onnx import from_onnx
 
     workload = from_onnx(file, sizes=dict(sizes))
@@ -83,10 +84,10 @@ def _read(file: str, sizes: tuple[tuple[str, int], ...], modified: int, size: in
 
 
 def workload_digest(workload: Workload) -> str:
-    """Computes a digest of all that a workload costs.
+    """Computes a digest of everything in a workload that its cost depends on.
 
     Args:
-        workload: The layers; their names do not count.
+        workload: The network; names of its layers do not count.
 
     Returns:
         "sha256:" and the first hexadecimal digits of the hash.
@@ -97,10 +98,11 @@ def workload_digest(workload: Workload) -> str:
 
 
 def _counts(layer: Layer) -> dict[str, Any]:
-    """What a layer costs. Stored digests of older releases lack some fields, so zeros of these are left out."""
+    """The fields of a layer that its cost depends on; those of later releases only where they are set."""
     counts = asdict(layer)
     counts.pop("name")
-    for share in SAID_FIELDS:
-        if not counts[share]:
-            counts.pop(share)
+    # Zeros are left out, so that digests stored by older releases, which lack these fields, still agree
+    for name in SAID_FIELDS:
+        if not counts[name]:
+            counts.pop(name)
     return counts

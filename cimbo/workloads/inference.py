@@ -1,4 +1,4 @@
-"""How much is asked of a network at once: inputs of a batch, and of a language model the lengths of prompt and answer."""
+"""Settings of one run of a network: batch, lengths of prompt and answer, shares of ones and copies of its layers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ LARGEST_BATCH = 1_000_000  # inputs at once; sizes of any layer times it stay ex
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """What one run of a network is asked for.
+    """Settings of one run of a network.
 
     Attributes:
         batch: Inputs at once.
         prompt: Tokens of a language model's prompt; None: as its family has it.
-        tokens: Tokens of its answer, likewise.
-        activity: Shares of the bits of inputs and weights that are one, by layer; in another form than
-            ``Shares`` whatever `read_shares` reads. Nothing said: as the chip has it.
-        copies: Copies of layers by pattern of their names, for chips whose ``duplication`` is ``given``; a mapping
-            becomes that.
+        tokens: Tokens of its answer; None: as its family has it.
+        activity: Shares of the bits of inputs and weights that are one, by layer, as ``Shares`` or in any form that
+            `read_shares` reads. Empty: as the chip has it.
+        copies: Pattern of layers' names to their number of copies, for chips whose ``duplication`` is ``given``.
 
-    Raises BadInput where a number is no positive integer, or shares are none.
+    Raises:
+        BadInput: Where a number is no positive integer, or a share none from 0 to 1.
     """
 
     batch: int = 1
@@ -59,41 +59,41 @@ class InferenceSettings:
         _check_count("tokens", self.tokens, LONGEST_SEQUENCE)
 
     def shares(self, network: str) -> Shares:
-        """Find the shares of ones of a network's layers.
+        """Find the shares of bits that are one, of a network's layers.
 
         Args:
-            network: Its name.
+            network: Its name, for ``activity="measured"``.
 
         Returns:
-            Shares by pattern; none where nothing is said.
+            Shares by pattern of layers' names; empty where none are set.
 
         Raises:
-            BadInput: When those measured are asked for, and nothing was measured on this network.
+            BadInput: When measured shares are wanted, and none were measured on this network.
         """
         if isinstance(self.activity, tuple):
             return self.activity
         return read_shares(self.activity, network)
 
     def to_json(self) -> dict[str, Any]:
-        """What is said, by name; nothing where one input is asked at a time and nothing else said."""
-        said: dict[str, Any] = {}
+        """The settings that differ from their defaults, by name."""
+        settings: dict[str, Any] = {}
         if self.batch != 1:
-            said["batch"] = self.batch
+            settings["batch"] = self.batch
         if self.prompt is not None:
-            said["prompt"] = self.prompt
+            settings["prompt"] = self.prompt
         if self.tokens is not None:
-            said["tokens"] = self.tokens
+            settings["tokens"] = self.tokens
         if isinstance(self.activity, tuple) and self.activity:
-            said["activity"] = shares_to_json(self.activity)
+            settings["activity"] = shares_to_json(self.activity)
         elif self.activity:
-            said["activity"] = self.activity
+            settings["activity"] = self.activity
         if self.copies:
-            said["copies"] = dict(self.copies)
-        return said
+            settings["copies"] = dict(self.copies)
+        return settings
 
 
 def _check_count(name: str, value: Any, most: int) -> None:
-    """Raises BadInput for what is said and is no integer from 1 to ``most``."""
+    """Refuse a setting that is neither None nor an integer from 1 to ``most``."""
     if value is None:
         return
     is_count = isinstance(value, int) and not isinstance(value, bool)
@@ -103,7 +103,14 @@ def _check_count(name: str, value: Any, most: int) -> None:
 
 @dataclass(frozen=True)
 class BatchedNetwork:
-    """A family whose workloads are of several inputs at once, or of layers of which more is said."""
+    """A family with the settings of a run: its workloads are batched, and their layers have shares of ones and copies.
+
+    Attributes:
+        family: The networks.
+        batch: Inputs at once.
+        shares: Shares of bits that are one, by pattern of layers' names.
+        copies: Copies of layers, by pattern of layers' names.
+    """
 
     family: Network
     batch: int = 1
@@ -144,18 +151,17 @@ class BatchedNetwork:
 
 
 def with_settings(family: Network, settings: InferenceSettings) -> Network:
-    """Make the family whose workloads are of what is asked for.
+    """Apply the settings of a run to a family of networks.
 
     Args:
         family: The networks.
-        settings: Batch, and lengths of prompt and answer.
+        settings: Batch, lengths of prompt and answer, shares of ones and copies of layers.
 
     Returns:
-        ``family`` itself where it is asked for one input and nothing else; otherwise a family of
-        its own.
+        A family whose workloads have these settings; ``family`` itself where all are defaults.
 
     Raises:
-        BadInput: When tokens are asked of a family that generates none.
+        BadInput: When lengths are set for a family that generates no tokens.
     """
     family = _at_lengths(family, settings)
     shares = settings.shares(family.name)
@@ -166,13 +172,13 @@ def with_settings(family: Network, settings: InferenceSettings) -> Network:
 
 
 def _at_lengths(family: Network, settings: InferenceSettings) -> Network:
-    """The family for prompts and answers of the lengths that are asked for."""
+    """The family for prompts and answers of the lengths in the settings; raises BadInput if it generates no tokens."""
     if settings.prompt is None and settings.tokens is None:
         return family
     generating = getattr(family, "generating", None)
     if generating is None:
-        asked = "tokens" if settings.prompt is None else "prompt"
+        setting = "tokens" if settings.prompt is None else "prompt"
         what = f"is asked, but {family.name} generates no tokens"
-        raise BadInput(asked, what, "leave it out, or name a language model such as gpt2-s")
-    changed: Network = generating(prompt=settings.prompt, tokens=settings.tokens)
-    return changed
+        raise BadInput(setting, what, "leave it out, or name a language model such as gpt2-s")
+    of_lengths: Network = generating(prompt=settings.prompt, tokens=settings.tokens)
+    return of_lengths

@@ -29,7 +29,7 @@ class GeneratingFamily(Family):
     """A family whose networks answer a prompt token by token.
 
     Attributes:
-        name: What it is found by.
+        name: Name of the family.
         prompt: Tokens of a prompt.
         tokens: Tokens of an answer.
     """
@@ -62,10 +62,10 @@ class Decoder:
     """A decoder-only Transformer.
 
     Attributes:
-        blocks: From the first to the last.
-        vocabulary: Words that it knows.
-        positions: Positions that it has learned vectors of; 0 where they are rotary.
-        tied: Whether the head multiplies with the table of the embeddings.
+        blocks: Its blocks, in order.
+        vocabulary: How many tokens it knows.
+        positions: How many positions have learned vectors; 0 where positions are rotary.
+        tied: Whether the head's weights are the table of embeddings.
     """
 
     blocks: tuple[Block, ...]
@@ -87,11 +87,12 @@ class Decoder:
         Raises:
             BadInput: When a count is not positive, or is too large.
         """
-        whole = self._run(name, Span(prompt))
-        return replace(whole, loop=TokenLoop(self._run(name, steps(prompt, tokens)), tokens))
+        of_prompt = self._run(name, Span(prompt))
+        step = self._run(name, steps(prompt, tokens))
+        return replace(of_prompt, loop=TokenLoop(step, tokens))
 
     def _run(self, name: str, span: Span) -> Workload:
-        """One run over the tokens of a span."""
+        """The workload of one run over the tokens of a span: all blocks and the head."""
         cached = sum(block.cache_elements for block in self.blocks)
         layers: list[Layer] = []
         for number, block in enumerate(self.blocks, 1):
@@ -100,17 +101,18 @@ class Decoder:
         return Workload(name, tuple(layers), self._table_parameters())
 
     def _table_parameters(self) -> int:
-        """Parameters that are looked up: vectors of positions, and of words where the head has its own."""
+        """Parameters that are looked up: vectors of positions, and of tokens where the head does not share them."""
         vectors = self.positions
         if not self.tied:
             vectors += self.vocabulary
         return vectors * self.blocks[0].embed
 
     def _head(self, span: Span) -> Layer:
-        """Only the last token of a sequence is asked for its successor."""
+        """The norm and the head, for the last token of each sequence alone, whose successor is wanted."""
         last = self.blocks[-1]
         work = vector_work(**{last.norm: last.embed})
-        if self.positions:  # which are added to the embeddings, before the first block
+        # Learned positions are added to the embeddings before the first block; the head carries that
+        if self.positions:
             work += vector_work(add=span.tokens * last.embed)
         parameters = NORM_PARAMETERS[last.norm] * last.embed
         shape = (last.embed, self.vocabulary)
@@ -123,6 +125,12 @@ class Gpt2(GeneratingFamily):
 
     Space: HW-GPT-Bench (Sukthanker et al., arXiv 2405.10299). Its networks rotate queries and keys where GPT-2 adds learned
     positions; counted here are GPT-2's.
+
+    Attributes:
+        embeds: Values of the gene ``embed``, the width of a token.
+        depths: Values of the gene ``depth``.
+        heads: Values of the gene ``heads_i`` of block i.
+        ratios: Values of the gene ``mlp_i``: hidden units as a multiple of the width.
     """
 
     embeds: tuple[int, ...]
@@ -135,8 +143,8 @@ class Gpt2(GeneratingFamily):
         depth = Choice("depth", list(self.depths))
         genes = [Choice("embed", list(self.embeds)), depth, Choice("bias", [0, 1])]
         for block in range(1, max(self.depths) + 1):
-            own = {f"heads_{block}": self.heads, f"mlp_{block}": self.ratios}
-            genes += block_choices(depth, block, own)
+            values = {f"heads_{block}": self.heads, f"mlp_{block}": self.ratios}
+            genes += block_choices(depth, block, values)
         return genes
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
@@ -163,6 +171,7 @@ class Gpt2(GeneratingFamily):
 
 
 def _gpt2_block(embed: int, heads: int, hidden: int, *, bias: bool) -> Block:
+    """A block of GPT-2: every query head has keys of its own, and the MLP a GELU."""
     return Block(
         embed,
         heads,
@@ -209,22 +218,38 @@ def gpt2_medium() -> Gpt2:
 
 
 def _llama(name: str, depth: int, block: Block, *, tied: bool) -> FixedDecoder:
+    """A Llama of ``depth`` equal blocks, with rotary positions."""
     return FixedDecoder(name, Decoder((block,) * depth, LLAMA_VOCABULARY, 0, tied))
+
+
+def _llama_block(embed: int, heads: int, kv_heads: int, head_size: int, hidden: int) -> Block:
+    """A block of Llama 3: gated MLP, rotary positions, RMS norms, no biases."""
+    return Block(
+        embed,
+        heads,
+        kv_heads,
+        head_size,
+        hidden,
+        gated=True,
+        rotary=True,
+        norm="rmsnorm",
+        bias=False,
+    )
 
 
 def llama_1b() -> FixedDecoder:
     """Llama 3.2 1B: 1.24G parameters (its model card's configuration)."""
-    block = Block(2048, 32, 8, 64, 8192, True, True, "rmsnorm", False)
+    block = _llama_block(embed=2048, heads=32, kv_heads=8, head_size=64, hidden=8192)
     return _llama("llama-3.2-1b", 16, block, tied=True)
 
 
 def llama_3b() -> FixedDecoder:
     """Llama 3.2 3B: 3.21G parameters (its model card's configuration)."""
-    block = Block(3072, 24, 8, 128, 8192, True, True, "rmsnorm", False)
+    block = _llama_block(embed=3072, heads=24, kv_heads=8, head_size=128, hidden=8192)
     return _llama("llama-3.2-3b", 28, block, tied=True)
 
 
 def llama_8b() -> FixedDecoder:
     """Llama 3 8B: 8.03G parameters (Grattafiori et al., arXiv 2407.21783, table 3)."""
-    block = Block(4096, 32, 8, 128, 14336, True, True, "rmsnorm", False)
+    block = _llama_block(embed=4096, heads=32, kv_heads=8, head_size=128, hidden=14336)
     return _llama("llama-3-8b", 32, block, tied=False)

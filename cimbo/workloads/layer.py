@@ -19,7 +19,7 @@ COUNT_FIELDS = (
     "copies",
 )
 SHARE_FIELDS = ("input_ones", "weight_ones")
-# Fields that a user sets beside the network itself. Digests of older releases lack them.
+# Fields that a user sets beside the network itself. Digests of workloads by older releases lack them.
 SAID_FIELDS = (*SHARE_FIELDS, "copies")
 # Fields that grow with the number of inferences, besides positions or groups.
 BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
@@ -29,32 +29,44 @@ DESCRIPTION_FIELDS = ("name", "weights", "frequency")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """``groups`` independent products of ``px`` vectors of ``reduction`` with ``columns`` stationary columns.
+    """One matrix product of a network: ``groups`` independent products of px x reduction with reduction x columns.
 
-    A convolution has px = output positions, reduction = input channels x kernel area, columns = output channels, each
-    for one group. ``dynamic``: the stationary operand is itself an activation (attention), so it can never stay on
-    the chip between inferences and is no parameter. ``inputs`` and ``outputs`` count activation elements moved;
-    ``vector_ops`` the operations of the vector unit before and after the product. ``extra_parameters`` are biases and
-    norms. ``kernel``, ``stride`` and ``width`` (outputs in a row of the image) describe a convolution's window.
-    ``weights`` are the trained elements that the stationary operand is made of, where they are others than its own: 0
-    when an earlier layer holds the same ones.
+    The second operand is stationary: it is held in the chip's arrays while the ``px`` vectors of the first one stream past. All
+    counts are those of the whole batch (see :class:`Workload`).
 
-    ``weight_bits`` and ``activation_bits`` are those of the stationary operand (of attention, too) and of the inputs,
-    ``output_bits`` those of the results, which whoever reads them decides. 0: as the chip has it, or for results as for
-    the inputs. What is wider than the chip's own operands (floating point in a file) is rounded to those.
+    Attributes:
+        name: What reports call it.
+        kind: One of LAYER_KINDS.
+        px: Vectors that meet the stationary operand (M): of a convolution its output positions.
+        reduction: Elements of such a vector (K): of a convolution the input channels of a group times the area of its kernel.
+        columns: Columns of the stationary operand (N): of a convolution the output channels of a group.
+        groups: Independent products: groups of channels, or heads of attention.
+        dynamic: Whether the stationary operand is itself an activation, as in attention: it then cannot stay on the chip
+            between inferences and is no parameter.
+        vector_ops: Operations of the vector unit before and after the product.
+        inputs: Activation elements that are read.
+        outputs: Activation elements that are written.
+        extra_parameters: Biases and parameters of norms.
+        kernel: Side of a convolution's window, in pixels.
+        stride: Step of that window.
+        width: Outputs in a row of the image.
+        weights: Trained elements that the stationary operand is made of, where they are others than its own: 0 when an
+            earlier layer holds the same ones.
+        weight_bits: Bits of the stationary operand, in attention too. 0, here and for the other bits: as the chip has it. What
+            is wider than the chip's operands, as floating point in a file, is rounded to those.
+        activation_bits: Bits of the inputs.
+        output_bits: Bits of the results, which the layer that reads them decides; 0: those of the inputs.
+        cached: In attention over a cache of keys and values: elements of the stationary operand that come from the cache.
+        appended: Elements that this layer adds to the cache.
+        cache_size: Elements of the whole network's cache meanwhile; every layer of such a network says it.
+        frequency: How often the layer runs in one run of its network, on average: below 1 where the steps of a token loop
+            differ in the length of their cache.
+        input_ones: Share of the bits of the inputs that are one; 0: as the chip's ``activity`` has it.
+        weight_ones: Share of the bits of the stationary operand that are one; likewise.
+        copies: Copies of the layer, itself included, on a chip whose ``duplication`` is ``given``; 0: one.
 
-    Attention over a cache of keys and values: ``cached`` elements of the stationary operand come from the cache, where earlier
-    tokens left them, ``appended`` elements are added to it, and ``cache_size`` are those of the whole network's cache
-    meanwhile; every layer of such a network says the last. ``frequency`` is how often the layer runs in one run of its
-    network, on average: below 1 where the steps of a token loop differ in the length of their cache.
-
-    ``input_ones`` and ``weight_ones`` are the shares of the bits of inputs and of the stationary operand that are one; 0: as
-    the chip's ``activity`` has it. ``copies`` are those of the layer, itself included, on a chip whose ``duplication`` is
-    ``given``; 0: one.
-
-    All counts are those of the whole batch (see :class:`Workload`).
-
-    Raises BadInput when a size is not a positive integer, or bits are no whole number, naming the layer.
+    Raises:
+        BadInput: When a size is not a positive integer, or bits are no whole number; it names the layer.
     """
 
     name: str
@@ -88,7 +100,8 @@ class Layer:
             todo = f"use one of {', '.join(LAYER_KINDS)}"
             raise BadInput(f"layer {self.name}", f"kind {self.kind!r} is unknown", todo)
         for name in COUNT_FIELDS:
-            value, least = getattr(self, name), int(name in POSITIVE_FIELDS)
+            value = getattr(self, name)
+            least = int(name in POSITIVE_FIELDS)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 what = f"{name} is {value!r}"
                 raise BadInput(f"layer {self.name}", what, f"give an integer of at least {least}")
@@ -110,7 +123,7 @@ class Layer:
 
     @property
     def fresh(self) -> float:
-        """New elements that each input vector brings to its group when the window's overlap with the last is kept."""
+        """Elements of an input vector that were not in the last one: the windows of a convolution overlap."""
         return self.reduction * min(1.0, self.stride / self.kernel)
 
     @property
@@ -157,8 +170,8 @@ class Layer:
         Returns:
             The layer with its work and traffic multiplied; its parameters stay.
         """
-        more = {"groups" if self.dynamic else "px": times}
-        counts = {name: getattr(self, name) for name in (*more, *BATCHED_FIELDS)}
+        grown_size = "groups" if self.dynamic else "px"
+        counts = {name: getattr(self, name) for name in (grown_size, *BATCHED_FIELDS)}
         return replace(self, **{name: times * count for name, count in counts.items()})
 
 

@@ -1,4 +1,4 @@
-"""Layers and workloads of one's own: the usual layers by their sizes.
+"""The usual layers (linear, convolution, attention), made from their sizes.
 
 ``Layer`` and ``Workload`` are imported from here, too.
 """
@@ -26,13 +26,13 @@ __all__ = [
 
 
 def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[object]) -> object:
-    """Read a gene and checks its value.
+    """Read a gene of a sub-network and check its value.
 
     Args:
-        where: What the genes are of, for the error.
+        where: What the genes belong to, for the error.
         given: Gene to value.
         name: The gene to read.
-        values: What it may be.
+        values: Its allowed values.
 
     Returns:
         The gene's value.
@@ -50,14 +50,17 @@ def pick(where: str, given: Mapping[str, object], name: str, values: Iterable[ob
 
 @cache
 def _vector_ops() -> dict[str, int]:
+    """Function of the vector unit, such as "gelu", to operations an element."""
     constants = tomllib.loads(path("constants.toml").read_text(encoding="utf-8"))["vector_ops"]
     return {name: int(entry["value"]) for name, entry in constants.items()}
 
 
 def vector_work(**elements: int) -> int:
-    """Operations of the vector unit for so many elements of each function (``gelu=..., softmax=...``).
+    """Count the operations of the vector unit, which computes all but the matrix products.
 
-    Operations an element come from constants.toml, section vector_ops.
+    Args:
+        **elements: Function to the number of elements that it is computed for, as in ``gelu=1024``. Operations
+            an element are those of constants.toml, section vector_ops.
 
     Returns:
         How many operations.
@@ -80,12 +83,12 @@ def linear(
     """Make a linear layer.
 
     Args:
-        name: Of the layer.
-        tokens: Vectors that go through it.
-        shape: Elements of an input vector and of an output vector.
+        name: Name of the layer.
+        tokens: How many vectors go through it.
+        shape: Elements of an input vector, and of an output vector.
         bias: Whether it has a bias for each output.
-        work: Operations of the vector unit around it, besides requantisation.
-        norm: Parameters of norms around it.
+        work: Operations of the vector unit before and after it, besides requantisation of the outputs.
+        norm: Parameters of norms before and after it.
 
     Returns:
         The layer, for one inference.
@@ -94,9 +97,9 @@ def linear(
     return Layer(
         name,
         "linear",
-        tokens,
-        inputs,
-        outputs,
+        px=tokens,
+        reduction=inputs,
+        columns=outputs,
         inputs=tokens * inputs,
         outputs=tokens * outputs,
         vector_ops=work + vector_work(requantise=tokens * outputs),
@@ -109,40 +112,40 @@ def attention(name: str, tokens: int, heads: int, size: int) -> tuple[Layer, Lay
     """Make the two products of attention over all tokens.
 
     Args:
-        name: Of the attention; the layers are called name.scores and name.context.
-        tokens: How many queries, and keys, there are.
-        heads: Heads, each a group of its own.
-        size: Elements of a head's vectors.
+        name: Name of the attention; the layers are called name.scores and name.context.
+        tokens: How many queries there are, and how many keys and values.
+        heads: How many heads; each is an independent product.
+        size: Elements of a head's query, key or value.
 
     Returns:
         Scores (Q x K^T, then softmax) and context (scores x V), for one inference.
     """
-    scores, context = heads * tokens * tokens, heads * tokens * size
-    first = Layer(
+    n_scores, n_values = heads * tokens * tokens, heads * tokens * size
+    scores = Layer(
         f"{name}.scores",
         "attention",
-        tokens,
-        size,
-        tokens,
-        heads,
+        px=tokens,
+        reduction=size,
+        columns=tokens,
+        groups=heads,
         dynamic=True,
-        inputs=context,
-        outputs=scores,
-        vector_ops=vector_work(softmax=scores, requantise=scores),
+        inputs=n_values,
+        outputs=n_scores,
+        vector_ops=vector_work(softmax=n_scores, requantise=n_scores),
     )
-    second = Layer(
+    context = Layer(
         f"{name}.context",
         "attention",
-        tokens,
-        tokens,
-        size,
-        heads,
+        px=tokens,
+        reduction=tokens,
+        columns=size,
+        groups=heads,
         dynamic=True,
-        inputs=scores,
-        outputs=context,
-        vector_ops=vector_work(requantise=context),
+        inputs=n_scores,
+        outputs=n_values,
+        vector_ops=vector_work(requantise=n_values),
     )
-    return first, second
+    return scores, context
 
 
 def conv(
@@ -159,21 +162,22 @@ def conv(
     """Make a square convolution, padded so that a side has ceil(size / stride) outputs.
 
     Args:
-        name: Of the layer.
-        size: Inputs on each side of the image.
+        name: Name of the layer.
+        size: Pixels on each side of the input image.
         channels: Channels that go in and come out, both divisible by ``groups``.
-        kernel: Side of the window.
-        stride: Step of the window.
-        groups: Independent groups of channels; as many as input channels: a depthwise convolution.
-        parameters: Biases or norms; None: two an output channel, as batch norm has.
-        work: Gives the operations of the vector unit for a number of outputs, besides
+        kernel: Side of the window, in pixels.
+        stride: Step of the window, in pixels.
+        groups: Independent groups of channels. With as many as input channels it is a depthwise convolution.
+        parameters: Number of biases and parameters of norms; None: two an output channel, as batch
+            norm has.
+        work: Function from the number of output elements to operations of the vector unit, besides
             requantisation; None: there are no others.
 
     Returns:
         The layer, for one inference.
     """
     inputs, outputs = channels
-    side = -(-size // stride)
+    side = -(-size // stride)  # rounded up
     elements = side * side * outputs
     kind = "depthwise" if groups == inputs > 1 else "conv"
     vector_ops = vector_work(requantise=elements)
@@ -184,10 +188,10 @@ def conv(
     return Layer(
         name,
         kind,
-        side * side,
-        inputs // groups * kernel * kernel,
-        outputs // groups,
-        groups,
+        px=side * side,
+        reduction=inputs // groups * kernel * kernel,
+        columns=outputs // groups,
+        groups=groups,
         inputs=size * size * inputs,
         outputs=elements,
         vector_ops=vector_ops,

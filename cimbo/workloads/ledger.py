@@ -1,4 +1,4 @@
-"""Layers as they are found in a graph, with the vector work that follows each."""
+"""Collects the layers that are found in a graph, and adds the vector work that follows each to it."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -8,10 +8,17 @@ from cimbo.workloads.layers import Layer
 
 @dataclass
 class Ledger:
-    """Layers found so far, and what was found that the user should know.
+    """The layers found so far in a graph or subgraph, and what the user should know about it.
 
-    ``before`` is vector work that comes before the first layer. Layers have numbers that no other ledger uses, by which
-    the work that follows one of them finds it.
+    Every layer has a number that no other layer of any ledger has; vector work names the layer that it follows by it.
+
+    Attributes:
+        layers: The layers, in order.
+        before: Operations of the vector unit that come before the first layer.
+        unknown: Operators that were not understood, and how often.
+        unsized: Operators whose sizes are not known, and how often.
+        notes: Sentences for the user.
+        _places: Number of a layer to its position in ``layers``.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -26,7 +33,7 @@ class Ledger:
 
         Args:
             layer: The layer.
-            number: By which work that follows it finds it; no other layer of any ledger has it.
+            number: Its number, by which vector work names it.
         """
         self._places[number] = len(self.layers)
         self.layers.append(layer)
@@ -46,10 +53,10 @@ class Ledger:
         """Adds vector work that follows a layer.
 
         Args:
-            number: Of the layer; of none that is here: the work comes before the first layer.
-            operations: Of the vector unit.
-            parameters: Biases and norms that the work reads; they count only where the layer is
-                here.
+            number: That of the layer. Where no layer here has it, the work comes before the first layer.
+            operations: Operations of the vector unit.
+            parameters: Biases and parameters of norms that the work reads; they count only where the
+                layer is here.
         """
         place = self._places.get(number)
         if place is None:
@@ -63,17 +70,17 @@ class Ledger:
         )
 
     def absorb(self, other: "Ledger", number: int, times: int = 1) -> None:
-        """Adds what a subgraph costs.
+        """Adds the layers and the work of a subgraph.
 
         Args:
             other: The subgraph's ledger.
-            number: Of the layer that the subgraph follows.
+            number: That of the layer which the subgraph follows.
             times: How often the subgraph runs; 0: only its notes are taken over.
         """
         if times:
             self.add_work(number, other.before * times)
-            for inner, place in other._places.items():
-                self._places[inner] = len(self.layers) + place
+            for inner_number, place in other._places.items():
+                self._places[inner_number] = len(self.layers) + place
             self.layers += [layer.batched(times) for layer in other.layers]
         self.unknown += other.unknown
         self.unsized += other.unsized

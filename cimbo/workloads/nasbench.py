@@ -14,13 +14,13 @@ from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
 NO_EDGE, SKIP, POOLING, CONV_1, CONV_3 = "none", "skip", "avgpool3x3", "conv1x1", "conv3x3"
 CELL_OPERATIONS = (NO_EDGE, SKIP, POOLING, CONV_1, CONV_3)
-"""What an edge may be, from the least work to the most."""
+"""The operations that an edge may have, from the least work to the most."""
 
 MEASURED_FIRST_EDGES = (SKIP, POOLING)
-"""Those of which AnalogNAS-Bench has nearly all networks, so that a study keeps to them."""
+"""Operations of the first edge for which AnalogNAS-Bench has nearly all networks; a study of its data keeps to them."""
 
 CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""From which node of a cell to which, in the order in which the published names list them; 0 is the cell's input."""
+"""The edges of a cell, from node to node, in the order in which the published names list them; node 0 is the input."""
 
 KERNEL_SIDES = {CONV_1: 1, CONV_3: 3}
 IMAGE_SIDE, FIRST_CHANNELS, N_STAGES, CELLS_PER_STAGE, N_CLASSES = 32, 16, 3, 5, 10
@@ -34,8 +34,8 @@ class NasBench201(Family):
     Edges are counted as the published code runs them, also those that lead nowhere.
 
     Attributes:
-        name: Of the family.
-        first_edges: What the first edge may be; the others may be any of ``CELL_OPERATIONS``.
+        name: Name of the family.
+        first_edges: Operations that the first edge may have; the others may have any of ``CELL_OPERATIONS``.
     """
 
     name: str = "nasbench201"
@@ -43,10 +43,10 @@ class NasBench201(Family):
 
     def choices(self) -> list[Choice]:
         """``edge_1`` to ``edge_6``, in the order of ``CELL_EDGES``."""
-        found = [Choice("edge_1", list(self.first_edges))]
+        genes = [Choice("edge_1", self.first_edges)]
         for number in range(2, len(CELL_EDGES) + 1):
-            found.append(Choice(f"edge_{number}", list(CELL_OPERATIONS)))
-        return found
+            genes.append(Choice(f"edge_{number}", CELL_OPERATIONS))
+        return genes
 
     def largest(self) -> dict[str, Any]:
         """The cell with the most work."""
@@ -69,53 +69,57 @@ class NasBench201(Family):
             BadInput: On a missing edge or an operation outside its list.
         """
         cell = self._cell_of(subnet)
-        size, width = IMAGE_SIDE, FIRST_CHANNELS
-        layers, waiting = [conv("stem", size, (3, width), 3)], 0
+        side = IMAGE_SIDE
+        channels = FIRST_CHANNELS
+        layers = [conv("stem", side, (3, channels), 3)]
+        # Vector work of cells without a convolution, which the next layer carries
+        pending_work = 0
         for stage in range(1, N_STAGES + 1):
             if stage > 1:
-                layers += _reduction(f"stage_{stage}.reduction", size, width, waiting)
-                size, width = size // 2, 2 * width
+                layers += _reduction(f"stage_{stage}.reduction", side, channels, pending_work)
+                side //= 2
+                channels *= 2
             for number in range(1, CELLS_PER_STAGE + 1):
-                layers += _cell(f"stage_{stage}.cell_{number}", size, width, cell)
-            # Work of cells that multiply nothing is charged to the next layer that does.
-            waiting = 0
+                layers += _cell(f"stage_{stage}.cell_{number}", side, channels, cell)
+            pending_work = 0
             if not any(operation in KERNEL_SIDES for operation in cell):
-                waiting = CELLS_PER_STAGE * _work_beside(cell, size * size * width)
-        pooled = size * size * width
-        work = waiting + vector_work(relu=pooled, pool=pooled)
-        head = linear("head", 1, (width, N_CLASSES), work=work, norm=2 * width)
+                pending_work = CELLS_PER_STAGE * _work_beside(cell, side * side * channels)
+        pooled = side * side * channels
+        work = pending_work + vector_work(relu=pooled, pool=pooled)
+        head = linear("head", 1, (channels, N_CLASSES), work=work, norm=2 * channels)
         return Workload(self.name, (*layers, head))
 
     def _cell_of(self, subnet: Mapping[str, Any]) -> tuple[str, ...]:
+        """(6,) the operation of each edge, in the order of ``CELL_EDGES``."""
         gene = self.reader(subnet)
         return tuple(gene(f"edge_{number}") for number in range(1, len(CELL_EDGES) + 1))
 
     def descriptors(self, subnet: Mapping[str, Any]) -> dict[str, float]:
-        """Describes how a cell is connected, which its accuracy depends on more than on its size.
+        """Describes how a cell is connected: its accuracy depends on that more than on its size.
 
         Args:
             subnet: Each edge to its operation.
 
         Returns:
-            Of the paths from the cell's input to its output: how many there are, of how many all
-            edges are skips, how many convolve, and the convolutions and poolings that they pass;
-            and operations on edges that lie on a path, by kind.
+            Feature to number. Of the open paths from the cell's input to its output: how many there
+            are, how many consist of skips, how many have a convolution, and how many convolutions and
+            poolings a path has. Then for each operation the number of edges on open paths that have it.
         """
         cell = self._cell_of(subnet)
-        paths = []
+        open_paths = []
         for path in CELL_PATHS:
             operations = [cell[edge] for edge in path]
             if NO_EDGE not in operations:
-                paths.append(operations)
-        return _of_paths(paths) | _of_live_edges(cell)
+                open_paths.append(operations)
+        return _of_paths(open_paths) | _of_live_edges(cell)
 
 
 def _of_paths(paths: list[list[str]]) -> dict[str, float]:
-    """What the open paths of a cell pass."""
+    """Features of the open paths of a cell, each of which is the list of its edges' operations."""
     large = [path.count(CONV_3) for path in paths]
     convolutions = [path.count(CONV_3) + path.count(CONV_1) for path in paths]
     poolings = [path.count(POOLING) for path in paths]
-    found = {
+    features = {
         "paths": len(paths),
         "skip_paths": paths.count([SKIP]) + paths.count([SKIP] * 2) + paths.count([SKIP] * 3),
         "convolving_paths": sum(count > 0 for count in convolutions),
@@ -127,11 +131,11 @@ def _of_paths(paths: list[list[str]]) -> dict[str, float]:
         "fewest_poolings": min(poolings, default=0),
         "mean_poolings": _mean(poolings),
     }
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in features.items()}
 
 
 def _of_live_edges(cell: tuple[str, ...]) -> dict[str, float]:
-    """Operations on edges that lie on an open path."""
+    """Operation to the number of edges on open paths that have it, named "live_OPERATION"."""
     live = set()
     for path in CELL_PATHS:
         if all(cell[edge] != NO_EDGE for edge in path):
@@ -141,82 +145,104 @@ def _of_live_edges(cell: tuple[str, ...]) -> dict[str, float]:
 
 
 def _mean(counts: list[int]) -> float:
+    """The mean of counts; 0 of none."""
     if not counts:
         return 0.0
     return sum(counts) / len(counts)
 
 
 def _paths_from(node: int) -> list[tuple[int, ...]]:
-    """Numbers of the edges of every path from a node to the last one."""
+    """Every path from a node to the last one, as positions of its edges in ``CELL_EDGES``."""
     last = max(target for _, target in CELL_EDGES)
     if node == last:
         return [()]
-    found = []
+    paths = []
     for edge, (source, target) in enumerate(CELL_EDGES):
         if source == node:
-            found += [(edge, *rest) for rest in _paths_from(target)]
-    return found
+            paths += [(edge, *rest) for rest in _paths_from(target)]
+    return paths
 
 
 CELL_PATHS = tuple(_paths_from(0))
-"""From a cell's input to its output, as places in ``CELL_EDGES``."""
+"""Every path from a cell's input to its output, as positions of its edges in ``CELL_EDGES``."""
 
 
 @lru_cache(maxsize=4096)
-def _cell(name: str, size: int, width: int, cell: tuple[str, ...]) -> tuple[Layer, ...]:
-    return tuple(_cell_layers(name, size, width, cell))
+def _cell(name: str, side: int, channels: int, cell: tuple[str, ...]) -> tuple[Layer, ...]:
+    """The layers of one cell, made once for each size: see ``_cell_layers``."""
+    return tuple(_cell_layers(name, side, channels, cell))
 
 
-def _cell_layers(name: str, size: int, width: int, cell: tuple[str, ...]) -> Iterator[Layer]:
-    """The convolutions of a cell: the activation stands before each, sums and poolings after the last one."""
-    elements = size * size * width
-    places = [edge for edge, operation in enumerate(cell) if operation in KERNEL_SIDES]
-    for edge in places:
+def _cell_layers(name: str, side: int, channels: int, cell: tuple[str, ...]) -> Iterator[Layer]:
+    """Make the convolutions of a cell, each with the ReLU before it; the last one carries the cell's sums and poolings.
+
+    Args:
+        name: What the names of the layers begin with.
+        side: Pixels on a side of the image.
+        channels: Channels that go in and come out.
+        cell: The operation of each edge.
+
+    Yields:
+        One layer for each edge with a convolution.
+    """
+    elements = side * side * channels
+    convolving = [edge for edge, operation in enumerate(cell) if operation in KERNEL_SIDES]
+    for edge in convolving:
         work = vector_work(relu=elements)
-        if edge == places[-1]:
+        if edge == convolving[-1]:
             work += _work_beside(cell, elements)
-        yield _worked(
-            f"{name}.edge_{edge + 1}", size, (width, width), KERNEL_SIDES[cell[edge]], work
-        )
+        kernel = KERNEL_SIDES[cell[edge]]
+        yield _with_work(f"{name}.edge_{edge + 1}", side, (channels, channels), kernel, work)
 
 
-def _worked(name: str, size: int, channels: tuple[int, int], kernel: int, work: int) -> Layer:
-    """A convolution with so much work of the vector unit besides requantisation."""
-    return conv(name, size, channels, kernel, work=lambda elements: work)
+def _with_work(name: str, side: int, channels: tuple[int, int], kernel: int, work: int) -> Layer:
+    """A convolution with a given number of operations of the vector unit, besides requantisation."""
+    return conv(name, side, channels, kernel, work=lambda elements: work)
 
 
 def _work_beside(cell: tuple[str, ...], elements: int) -> int:
-    """What the vector unit does for a cell's sums and poolings."""
+    """Operations of the vector unit for a cell's sums and poolings, on tensors of ``elements``."""
     sums = vector_work(add=elements) * _sums(cell)
     return sums + vector_work(pool=POOLING_WINDOW * elements) * cell.count(POOLING)
 
 
 def _sums(cell: tuple[str, ...]) -> int:
-    """How many sums of two tensors a cell's nodes take."""
-    arriving = Counter(
-        target
-        for (_, target), operation in zip(CELL_EDGES, cell, strict=True)
-        if operation != NO_EDGE
-    )
+    """How many sums of two tensors a cell's nodes take: one less than the edges that arrive at each."""
+    arriving: Counter[int] = Counter()
+    for (_, target), operation in zip(CELL_EDGES, cell, strict=True):
+        if operation != NO_EDGE:
+            arriving[target] += 1
     return sum(count - 1 for count in arriving.values())
 
 
-def _reduction(name: str, size: int, width: int, waiting: int) -> list[Layer]:
-    """The residual block between two stages: half the side, twice the channels; ``waiting``: work done before it."""
-    small, outputs = size // 2, 2 * width
-    entering = waiting + vector_work(relu=size * size * width)
-    between = vector_work(relu=small * small * outputs, add=small * small * outputs)
-    pooled = vector_work(pool=size * size * width)
+def _reduction(name: str, side: int, channels: int, work_before: int) -> list[Layer]:
+    """Make the residual block between two stages, which halves the side and doubles the channels.
+
+    Args:
+        name: What the names of the layers begin with.
+        side: Pixels on a side of the input.
+        channels: Channels of the input.
+        work_before: Vector work of earlier cells, which the first layer carries.
+
+    Returns:
+        Two convolutions, and that of the shortcut.
+    """
+    half_side = side // 2
+    outputs = 2 * channels
+    work_of_first = work_before + vector_work(relu=side * side * channels)
+    output_elements = half_side * half_side * outputs
+    work_of_second = vector_work(relu=output_elements, add=output_elements)
+    work_of_shortcut = vector_work(pool=side * side * channels)
     first = conv(
-        f"{name}.first", size, (width, outputs), 3, stride=2, work=lambda elements: entering
+        f"{name}.first", side, (channels, outputs), 3, stride=2, work=lambda _: work_of_first
     )
-    second = conv(f"{name}.second", small, (outputs, outputs), 3, work=lambda elements: between)
+    second = _with_work(f"{name}.second", half_side, (outputs, outputs), 3, work_of_second)
     shortcut = conv(
         f"{name}.shortcut",
-        small,
-        (width, outputs),
+        half_side,
+        (channels, outputs),
         parameters=0,
-        work=lambda elements: pooled,
+        work=lambda _: work_of_shortcut,
     )
     return [first, second, shortcut]
 
@@ -227,5 +253,5 @@ def nasbench201() -> NasBench201:
 
 
 def nasbench201_analog() -> NasBench201:
-    """The 6,250 networks of which accuracies on phase-change memory were published nearly whole."""
+    """The 6,250 networks for nearly all of which accuracies on phase-change memory were published."""
     return NasBench201("nasbench201-analog", MEASURED_FIRST_EDGES)

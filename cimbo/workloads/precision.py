@@ -1,9 +1,8 @@
 """Precision as genes: bits of weights and activations for each stage (CNN) or block (transformer) of any family.
 
-The chip owns the precision of the whole network: its genes ``weight_bits`` and ``act_bits`` say what its arrays and
-registers are built for, and what every layer has that says nothing else. The network owns where it needs less: genes
-``weight_bits_3`` and ``act_bits_3`` of its third stage or block, which exist with the block. Layers of no stage (a stem, a
-head) have the chip's bits.
+The chip's genes ``weight_bits`` and ``act_bits`` are what its arrays and registers are built for, and the precision of every
+layer that has none of its own. The network's genes say where it needs less: ``weight_bits_3`` and ``act_bits_3`` are those of
+its third stage or block, and exist where that exists. Layers of no stage (a stem, a head) have the chip's bits.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 STAGE_BITS = (4, 5, 6, 8)  # what the shipped super-networks are trained for
 MOST_STAGE_BITS = 16
-REFERENCE_BITS = 8  # bits of a layer that names none, where there is no chip either
-AS_THE_CHIP = 64  # wider than any chip's operands, and so rounded to those
+REFERENCE_BITS = 8  # bits of a layer that has none of its own, where no chip is known either
+AS_THE_CHIP = 64  # wider than the operands of any chip, so that the chip's own bits are used
 PRECISION_FEATURES = ("log_bit_macs", "log_parameter_bits", "log_rounding")
 GENE_NAMES = ("weight_bits", "act_bits")
 _GENE_OF_A_STAGE = re.compile(r"\D+_(\d+)")
@@ -49,7 +48,7 @@ def stage_bits(design: Mapping[str, Any], stage: int) -> OperandBits:
         stage: Number of the stage or block, from 1.
 
     Returns:
-        Bits of weights and activations; 0 where no gene says any.
+        Bits of weights and activations; 0 where the design has no such gene.
     """
     weight_bits, act_bits = (int(design.get(f"{name}_{stage}") or 0) for name in GENE_NAMES)
     return OperandBits(weight_bits, act_bits)
@@ -70,11 +69,11 @@ def is_precision_gene(name: str) -> bool:
 
 @dataclass(frozen=True)
 class MixedPrecision:
-    """A family whose stages have bits of their own; otherwise what ``family`` is.
+    """A family of networks with genes for the bits of each stage or block.
 
     Attributes:
         family: The networks.
-        bits: What the bits of a stage may be.
+        bits: The values of these genes.
 
     Raises:
         BadInput: Where the family has no stages or blocks to tell apart.
@@ -98,18 +97,19 @@ class MixedPrecision:
 
     @cached_property
     def stages(self) -> dict[int, Mapping[str, Any]]:
-        """Number of each stage that has genes and layers -> when it exists, as ``Choice.active_if`` says it."""
+        """Number of each stage that has both genes and layers, to the conditions (``Choice.active_if``) of its first gene."""
         layers = self.family.workload(self.family.largest()).layers
-        present = {stage_of(layer) for layer in layers}
-        found: dict[int, Mapping[str, Any]] = {}
+        with_layers = {stage_of(layer) for layer in layers}
+        conditions: dict[int, Mapping[str, Any]] = {}
         for choice in self.family.choices():
             match = _GENE_OF_A_STAGE.fullmatch(choice.name)
-            if match is not None and int(match[1]) in present:
-                found.setdefault(int(match[1]), choice.active_if)
-        return found
+            if match is not None and int(match[1]) in with_layers:
+                conditions.setdefault(int(match[1]), choice.active_if)
+        return conditions
 
     @cached_property
     def _genes(self) -> list[Choice]:
+        """The genes of bits, stage by stage; one exists where its stage does."""
         genes = []
         for stage, active_if in self.stages.items():
             for name in GENE_NAMES:
@@ -129,6 +129,7 @@ class MixedPrecision:
         return self._with_bits(self.family.smallest(), min(self.bits))
 
     def _with_bits(self, subnet: Mapping[str, Any], bits: int) -> dict[str, Any]:
+        """A sub-network of the family with the same bits in every stage that exists in it."""
         chosen = dict(subnet)
         for gene in self._genes:
             if active(gene, subnet):
@@ -162,10 +163,10 @@ def with_stage_bits(family: Network, bits: Sequence[int]) -> Network:
 
     Args:
         family: The networks.
-        bits: What the bits of a stage may be.
+        bits: The values of these genes.
 
     Returns:
-        The family with these genes; ``family`` itself where ``bits`` lists none.
+        The family with these genes; ``family`` itself where ``bits`` is empty.
 
     Raises:
         BadInput: When the family has no stages or blocks to tell apart.
@@ -194,15 +195,17 @@ def at_stage_bits(workload: Workload, bits: Mapping[int, OperandBits]) -> Worklo
 
 
 def _layers_at_bits(layers: Sequence[Layer], bits: Mapping[int, OperandBits]) -> Iterator[Layer]:
-    chips = OperandBits()
-    own = [bits.get(stage_of(layer), chips) for layer in layers]
-    following = [*own[1:], own[-1]]
-    for layer, each, after in zip(layers, own, following, strict=True):
-        yield _at_bits(layer, each, after.act_bits or AS_THE_CHIP)
+    """The layers with the bits of their stages; results have the bits of the next layer's activations."""
+    of_chip = OperandBits()
+    own_bits = [bits.get(stage_of(layer), of_chip) for layer in layers]
+    next_bits = [*own_bits[1:], own_bits[-1]]
+    for layer, own, of_next in zip(layers, own_bits, next_bits, strict=True):
+        yield _at_bits(layer, own, of_next.act_bits or AS_THE_CHIP)
 
 
 @lru_cache(maxsize=1 << 16)  # a search meets the same few blocks over and over
 def _at_bits(layer: Layer, bits: OperandBits, output_bits: int) -> Layer:
+    """A layer with bits; in attention the stationary operand is an activation, and has the bits of one."""
     return replace(
         layer,
         weight_bits=bits.act_bits if layer.dynamic else bits.weight_bits,
@@ -213,6 +216,7 @@ def _at_bits(layer: Layer, bits: OperandBits, output_bits: int) -> Layer:
 
 @lru_cache(maxsize=1 << 14)
 def _stage_of(name: str) -> int:
+    """As ``stage_of``, of a layer's name."""
     match = _LAYER_OF_A_STAGE.match(name)
     return int(match[1]) if match else 0
 
@@ -230,7 +234,7 @@ def stage_of(layer: Layer) -> int:
 
 
 def states_bits(workload: Workload) -> bool:
-    """Tell whether a network's layers say bits of their own.
+    """Tell whether any layer of a network has bits of its own.
 
     Args:
         workload: The network.
@@ -247,9 +251,9 @@ def states_bits(workload: Workload) -> bool:
 def at_chip_bits(workload: Workload, chip: Mapping[str, Any]) -> Workload:
     """Give every layer the bits that its chip computes with.
 
-    That is at most what the chip is built for (`cimbo.hardware.precision` counts so): a network that is
-    stored in 32 bits is computed in 8 on a chip of 8. The stationary operand of attention is an
-    activation, and so has the bits of one where those are fewer.
+    These are the layer's bits, but at most those that the chip is built for, as in
+    `cimbo.hardware.precision`: a network that is stored in 32 bits is computed in 8 on a chip of 8. The
+    stationary operand of attention is an activation, and has at most the bits of one.
 
     Args:
         workload: The layers, each of any bits; 0 stands for the chip's.
@@ -270,6 +274,7 @@ def at_chip_bits(workload: Workload, chip: Mapping[str, Any]) -> Workload:
 
 
 def _bits_of_chip(chip: Mapping[str, Any], name: str) -> int:
+    """Bits of weights or activations (``name``) of a chip; REFERENCE_BITS where it has no positive whole number there."""
     given = chip.get(name)
     if isinstance(given, bool) or not isinstance(given, int | float) or given < 1 or given % 1:
         return REFERENCE_BITS
@@ -288,18 +293,18 @@ def _computed_with(layer: Layer, weight_bits: int, act_bits: int) -> Layer:
 
 
 def precision_features(workload: Workload) -> dict[str, float]:
-    """Compute what a surrogate need not learn about bits, on a log scale.
+    """Compute features of a network's bits that help surrogates, as natural logarithms.
 
-    A layer that says no bits counts with REFERENCE_BITS.
+    A layer without bits of its own counts with REFERENCE_BITS.
 
     Args:
         workload: The layers with their bits.
 
     Returns:
-        ``log_bit_macs``: multiply-accumulates, each times the bits of its two operands.
-        ``log_parameter_bits``: bits of the weights. ``log_rounding``: variance that rounding adds
-        to a product, on average over the multiply-accumulates, as that of a uniform error of each
-        operand over its range (4^-bits).
+        ``log_bit_macs``: multiply-accumulates, each times the bits of both its operands.
+        ``log_parameter_bits``: bits of all weights. ``log_rounding``: relative variance that rounding
+        adds to a product, averaged over the multiply-accumulates; an operand of b bits counts with
+        4^-b, to which the variance of a uniform rounding error is proportional.
     """
     bit_macs = parameter_bits = rounding = 0.0
     for layer in workload.layers:

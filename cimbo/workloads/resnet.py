@@ -9,9 +9,9 @@ from cimbo.problem.space import Choice
 from cimbo.workloads.elastic import Family, block_choices, divisible
 from cimbo.workloads.layers import Layer, Workload, conv, linear, vector_work
 
-# Channels, blocks at the least, and stride of each stage.
+# Of each stage: channels, least number of blocks, and stride of the first block.
 STAGE_SHAPES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))
-_STEM_CHANNELS = 64  # channels
+_STEM_CHANNELS = 64
 _IMAGENET_CLASSES = 1000
 _RESOLUTION = 224  # pixels of a side
 
@@ -61,7 +61,7 @@ class ResNet50(Family):
         middle = divisible(divisible(_STEM_CHANNELS * gene("width_stem_mid")) // 2)
         width = divisible(_STEM_CHANNELS * gene("width_stem_out"))
         layers = _stem(middle, width, gene("depth_stem"))
-        size = -(-_RESOLUTION // 4)
+        size = -(-_RESOLUTION // 4)  # pixels of a side after the stem
         for number, (channels, base, stride) in enumerate(STAGE_SHAPES, 1):
             outputs = divisible(channels * gene(f"width_{number}"))
             for block in range(1, base + gene(f"depth_{number}") + 1):
@@ -77,15 +77,26 @@ class ResNet50(Family):
 
 
 def _relu(elements: int) -> int:
+    """Operations of a ReLU on so many elements."""
     return vector_work(relu=elements)
 
 
 def _add_relu(elements: int) -> int:
+    """Operations of a residual sum and a ReLU on so many elements."""
     return vector_work(add=elements, relu=elements)
 
 
 def _stem(middle: int, width: int, depth: int) -> list[Layer]:
-    """Two convolutions and a residual one between them, where the stem is deep; then 3 x 3 max pooling of stride 2."""
+    """Make the stem: two convolutions, a residual one between them where it is deep, and 3 x 3 max pooling of stride 2.
+
+    Args:
+        middle: Channels between the convolutions.
+        width: Channels that come out.
+        depth: 0, or 2 for a deep stem.
+
+    Returns:
+        The layers.
+    """
     half = -(-_RESOLUTION // 2)
     pool = vector_work(pool=9 * (half // 2) ** 2 * width)
     layers = [conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)]
@@ -99,22 +110,34 @@ def _stem(middle: int, width: int, depth: int) -> list[Layer]:
 def _bottleneck(
     name: str, size: int, channels: tuple[int, int, int], stride: int
 ) -> tuple[Layer, ...]:
+    """The layers of one bottleneck block, made once for each size: see ``_bottleneck_layers``."""
     return tuple(_bottleneck_layers(name, size, channels, stride))
 
 
 def _bottleneck_layers(
     name: str, size: int, channels: tuple[int, int, int], stride: int
 ) -> Iterator[Layer]:
+    """Make the layers of one bottleneck block.
+
+    Args:
+        name: What the names of the layers begin with.
+        size: Pixels on a side of the input.
+        channels: Channels of the input, of the bottleneck, and of the output.
+        stride: That of the 3 x 3 convolution.
+
+    Yields:
+        The layers; a convolution on the shortcut only where the output has another shape than the input.
+    """
     inputs, hidden, outputs = channels
-    small = -(-size // stride)
+    output_size = -(-size // stride)
     yield conv(f"{name}.reduce", size, (inputs, hidden), work=_relu)
     yield conv(f"{name}.spatial", size, (hidden, hidden), 3, stride=stride, work=_relu)
-    yield conv(f"{name}.expand", small, (hidden, outputs), work=_add_relu)
+    yield conv(f"{name}.expand", output_size, (hidden, outputs), work=_add_relu)
     if stride > 1 or inputs != outputs:
         pool = 0
         if stride > 1:  # ResNet-D averages before it projects
             pool = vector_work(pool=size * size * inputs)
-        yield conv(f"{name}.shortcut", small, (inputs, outputs), work=lambda elements: pool)
+        yield conv(f"{name}.shortcut", output_size, (inputs, outputs), work=lambda elements: pool)
 
 
 def ofa_resnet50() -> ResNet50:

@@ -1,4 +1,4 @@
-"""What a user says of a network's layers: how many bits of inputs and weights are one, and how many copies there are.
+"""Facts on a network's layers that a user sets: shares of the bits of inputs and weights that are one, and copies of layers.
 
 A file, TOML or JSON, has a table of layers::
 
@@ -8,8 +8,9 @@ A file, TOML or JSON, has a table of layers::
     ["block_1.ffn_*"]
     inputs = 0.1
 
-A key is a layer's name or a pattern of shell, and later ones take precedence. What is not said is as the chip's ``activity``
-has it. Energy of cells and adders follows both shares; cycles follow the inputs' where a chip has ``zero_skipping``.
+A key is a layer's name or a shell pattern of names; later keys take precedence. A share that is not set is the chip's
+``activity``. The energy of cells and adders is proportional to both shares; cycles depend on the inputs' share where a chip has
+``zero_skipping``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,13 @@ SHARE_NAMES = ("inputs", "weights")
 
 @dataclass(frozen=True)
 class BitShares:
-    """Shares of bits that are one in the layers that ``pattern`` names; None: as the chip's activity has it."""
+    """Shares of bits that are one in some layers.
+
+    Attributes:
+        pattern: A layer's name, or a shell pattern of names.
+        inputs: Share in the layers' inputs, above 0 and at most 1; None: the chip's ``activity``.
+        weights: Share in their weights, likewise.
+    """
 
     pattern: str
     inputs: float | None = None
@@ -46,11 +53,11 @@ Shares = tuple[BitShares, ...]
 
 
 def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
-    """Read shares of ones.
+    """Read shares of bits that are one.
 
     Args:
-        given: A file, TOML or JSON; a mapping of the same form; or ``measured``, what was measured on
-            the shipped network.
+        given: A file, TOML or JSON; a mapping of the same form; or ``measured``, for shares that were
+            measured on a shipped network.
         network: Name of the network, for ``measured``.
 
     Returns:
@@ -75,7 +82,7 @@ def read_shares(given: str | Mapping[str, Any], network: str = "") -> Shares:
 
 
 def read_file(file: Path) -> Shares:
-    """Read shares of ones from a file.
+    """Read shares of bits that are one from a file.
 
     Args:
         file: TOML or JSON.
@@ -100,7 +107,8 @@ def read_file(file: Path) -> Shares:
 
 
 def _checked(where: str, values: Mapping[str, Any]) -> Shares:
-    found = []
+    """Read a table of pattern to shares; raises BadInput for what is none, with ``where`` it stands."""
+    checked = []
     for pattern, shares in values.items():
         place = f"{where}: {pattern}"
         if not isinstance(shares, Mapping):
@@ -109,12 +117,12 @@ def _checked(where: str, values: Mapping[str, Any]) -> Shares:
             if name not in SHARE_NAMES:
                 raise BadInput(f"{place}.{name}", "is unknown", "give inputs and weights")
             _check_share(f"{place}.{name}", share)
-        found.append(BitShares(pattern, shares.get("inputs"), shares.get("weights")))
-    return tuple(found)
+        checked.append(BitShares(pattern, shares.get("inputs"), shares.get("weights")))
+    return tuple(checked)
 
 
 def _check_share(where: str, share: Any) -> None:
-    """Raises BadInput for what is no number above 0 and at most 1."""
+    """Refuse a share that is no number above 0 and at most 1."""
     is_number = isinstance(share, int | float) and not isinstance(share, bool)
     if not is_number or not 0 < share <= 1:
         raise BadInput(where, f"is {share!r}", "give a share above 0, at most 1")
@@ -127,17 +135,17 @@ def shares_to_json(shares: Shares) -> dict[str, dict[str, float]]:
         shares: By pattern.
 
     Returns:
-        Pattern to its shares; what is not said is left out.
+        Pattern to its shares; a share that is not set is left out.
     """
-    answer: dict[str, dict[str, float]] = {}
-    for each in shares:
-        said = {}
-        if each.inputs is not None:
-            said["inputs"] = each.inputs
-        if each.weights is not None:
-            said["weights"] = each.weights
-        answer[each.pattern] = said
-    return answer
+    by_pattern: dict[str, dict[str, float]] = {}
+    for entry in shares:
+        numbers = {}
+        if entry.inputs is not None:
+            numbers["inputs"] = entry.inputs
+        if entry.weights is not None:
+            numbers["weights"] = entry.weights
+        by_pattern[entry.pattern] = numbers
+    return by_pattern
 
 
 Copies = tuple[tuple[str, int], ...]
@@ -162,7 +170,7 @@ def read_copies(given: Mapping[str, Any]) -> Copies:
 
 
 def at_copies(workload: Workload, copies: Copies) -> Workload:
-    """Give the layers of a workload their copies.
+    """Set the number of copies of a workload's layers.
 
     Args:
         workload: The layers.
@@ -177,6 +185,7 @@ def at_copies(workload: Workload, copies: Copies) -> Workload:
 
 
 def _with_copies(layer: Layer, copies: Copies) -> Layer:
+    """A layer with the number of copies of the last pattern that its name matches."""
     number = layer.copies
     for pattern, value in copies:
         if fnmatchcase(layer.name, pattern):
@@ -185,7 +194,7 @@ def _with_copies(layer: Layer, copies: Copies) -> Layer:
 
 
 def at_shares(workload: Workload, shares: Shares) -> Workload:
-    """Give the layers of a workload their shares of ones.
+    """Set the shares of bits that are one of a workload's layers.
 
     Args:
         workload: The layers.
@@ -210,11 +219,13 @@ def _mapped(workload: Workload, change: Callable[[Layer], Layer]) -> Workload:
 
 @lru_cache(maxsize=1 << 16)  # a search meets the same few layers over and over
 def _with_shares(layer: Layer, shares: Shares) -> Layer:
-    inputs, weights = layer.input_ones, layer.weight_ones
-    for each in shares:
-        if fnmatchcase(layer.name, each.pattern):
-            if each.inputs is not None:
-                inputs = each.inputs
-            if each.weights is not None:
-                weights = each.weights
+    """A layer with the shares of the last patterns that its name matches and that set each share."""
+    inputs = layer.input_ones
+    weights = layer.weight_ones
+    for entry in shares:
+        if fnmatchcase(layer.name, entry.pattern):
+            if entry.inputs is not None:
+                inputs = entry.inputs
+            if entry.weights is not None:
+                weights = entry.weights
     return replace(layer, input_ones=inputs, weight_ones=weights)

@@ -51,7 +51,7 @@ COUNTED_FIELDS = frozenset(field.name for field in fields(LayerSummary))
 
 
 def summarise(layer: Layer) -> LayerSummary:
-    """Take one layer's counts.
+    """Summarise one layer.
 
     Args:
         layer: The layer.
@@ -76,10 +76,10 @@ def summarise(layer: Layer) -> LayerSummary:
 
 
 def summaries(workload: Workload) -> list[LayerSummary]:
-    """Take every layer's counts, in order.
+    """Summarise every layer of a network, in order.
 
-    Of a network that generates tokens, the layers of the prompt's run ("prompt.NAME"), then those
-    of all steps together ("token.NAME"), whose weights are the prompt's.
+    A network that generates tokens has the layers of the run over its prompt ("prompt.NAME"), then
+    those of all steps together ("token.NAME"), which have no parameters of their own.
 
     Args:
         workload: The network.
@@ -89,26 +89,36 @@ def summaries(workload: Workload) -> list[LayerSummary]:
     """
     if workload.loop is None:
         return [summarise(layer) for layer in workload.layers]
-    found = []
+    of_prompt = []
     for layer in workload.layers:
-        found.append(summarise(replace(layer, name=f"prompt.{layer.name}")))
-    return found + _of_steps(workload.loop)
+        of_prompt.append(summarise(replace(layer, name=f"prompt.{layer.name}")))
+    return of_prompt + _of_steps(workload.loop)
 
 
 def _of_steps(loop: TokenLoop) -> list[LayerSummary]:
-    """Counts of all steps together; a layer that runs at several lengths of the cache is one."""
-    found: dict[str, LayerSummary] = {}
+    """Summarise the layers of a token loop, over all its steps.
+
+    A layer that runs at several lengths of the cache stands in the step once for each length, under one
+    name; its counts are added up.
+
+    Args:
+        loop: The token loop.
+
+    Returns:
+        One summary a name.
+    """
+    by_name: dict[str, LayerSummary] = {}
     for layer in loop.step.layers:
-        own = summarise(replace(layer, name=f"token.{layer.name}"))
-        times = layer.frequency * loop.tokens
-        before = found.get(own.name, replace(own, macs=0, activations=0))
-        found[own.name] = replace(
-            own,
+        once = summarise(replace(layer, name=f"token.{layer.name}"))
+        n_runs = layer.frequency * loop.tokens
+        so_far = by_name.get(once.name, replace(once, macs=0, activations=0))
+        by_name[once.name] = replace(
+            once,
             parameters=0,
-            macs=before.macs + round(own.macs * times),
-            activations=before.activations + round(own.activations * times),
+            macs=so_far.macs + round(once.macs * n_runs),
+            activations=so_far.activations + round(once.activations * n_runs),
         )
-    return list(found.values())
+    return list(by_name.values())
 
 
 def totals(workload: Workload) -> dict[str, int]:
@@ -143,27 +153,26 @@ def counts_of(row: Mapping[str, Any]) -> dict[str, Any]:
 def with_counts(
     workload: Workload, layers: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], ...]:
-    """Join what a simulator says of each layer with the layer's counts.
+    """Join a simulator's results for each layer with the layer's counts.
 
-    A simulator that answers as many layers as there are answers them in order; of any other, layers
+    If the simulator gives as many rows as there are layers, they are taken to be in order; else layers
     are found by name.
 
     Args:
         workload: The network that was simulated.
-        layers: What the simulator says of each layer.
+        layers: The simulator's row for each layer.
 
     Returns:
-        A row for each of ``layers``; what the simulator says takes the place of a count of the same
-        name.
+        A row for each of ``layers``; where both have a value of the same name, it is the simulator's.
     """
     counted = summaries(workload)
-    by_name = {each.name: each for each in counted}
+    by_name = {summary.name: summary for summary in counted}
     in_order = len(layers) == len(counted)
     rows = []
-    for index, said in enumerate(layers):
-        own = counted[index] if in_order else by_name.get(str(said.get("name")))
-        counts = {} if own is None else own.row()
-        rows.append({**counts, **said})
+    for index, simulated in enumerate(layers):
+        summary = counted[index] if in_order else by_name.get(str(simulated.get("name")))
+        counts = {} if summary is None else summary.row()
+        rows.append({**counts, **simulated})
     return tuple(rows)
 
 

@@ -12,11 +12,21 @@ from cimbo.workloads.layers import Layer, Workload, attention, linear, vector_wo
 
 @dataclass(frozen=True)
 class Transformer(Family):
-    """Blocks of multi-head attention and a GELU feed-forward layer on ``tokens`` tokens of width ``embed``.
+    """A family of transformers: blocks of multi-head attention and of a feed-forward layer with GELU.
 
-    ``ffn`` lists the values of the gene ``{ffn_gene}_i``: hidden widths, or multiples of the embedding when
-    ``relative_ffn``. ``front(embed)`` and ``back(embed)`` give the layers before and after the blocks;
-    ``table(embed)`` the parameters of embeddings that are looked up. Blocks beyond ``depth`` do not exist.
+    Attributes:
+        name: What reports call it.
+        tokens: Tokens of one inference.
+        depths: Values of the gene ``depth``; blocks beyond it do not exist.
+        embeds: Values of the gene ``embed``, the width of a token; with one value there is no such gene.
+        heads: Values of the gene ``heads_i`` of block i.
+        head_size: Elements of a head's query, key or value.
+        ffn: Values of the gene ``{ffn_gene}_i``: hidden widths, or multiples of the embedding with ``relative_ffn``.
+        front: From the width of a token to the layers before the blocks.
+        back: From the width of a token to the layers after the blocks.
+        table: From the width of a token to the number of parameters in embeddings that are looked up.
+        ffn_gene: What the gene of the feed-forward layer is called.
+        relative_ffn: Whether its values are multiples of the embedding.
     """
 
     name: str
@@ -76,11 +86,24 @@ class Transformer(Family):
 
 @lru_cache(maxsize=4096)  # a search meets the same few blocks over and over
 def _block(name: str, tokens: int, size: tuple[int, int, int, int]) -> tuple[Layer, ...]:
+    """The layers of one block, made once for each size: see ``_block_layers``."""
     return tuple(_block_layers(name, tokens, size))
 
 
 def _block_layers(name: str, tokens: int, size: tuple[int, int, int, int]) -> Iterator[Layer]:
-    """One block; each of its two norms runs before (pre-norm) or after (post-norm) at the same cost."""
+    """Make the layers of one block: attention, then the feed-forward layers.
+
+    A norm costs the same before its layer (pre-norm) and after it (post-norm).
+
+    Args:
+        name: What the names of the layers begin with.
+        tokens: How many tokens go through it.
+        size: Width of a token, number of heads, size of a head, and hidden width of the feed-forward
+            layer.
+
+    Yields:
+        The layers, in the order in which they run.
+    """
     embed, heads, head_size, hidden = size
     width = heads * head_size
     norm = vector_work(layernorm=tokens * embed)

@@ -17,16 +17,26 @@ from cimbo.workloads.fixed import FixedNetwork
 from cimbo.workloads.language import GeneratingFamily
 from cimbo.workloads.layers import Layer, TokenLoop, Workload, linear, vector_work
 
-MEL_BANDS = 80  # of a spectrogram of 30 seconds
-SPECTROGRAM_FRAMES = 3000  # of the spectrogram
-HEARD_VECTORS = 1500  # vectors that the encoder makes of it
+MEL_BANDS = 80  # frequencies of a spectrogram of 30 seconds
+SPECTROGRAM_FRAMES = 3000  # its frames in time
+HEARD_VECTORS = 1500  # vectors that the encoder makes of the speech
 VOCABULARY_SIZE = 51865
 TEXT_POSITIONS = 448
 TASK_TOKENS = 4  # start, language, task and no timestamps
 USUAL_ANSWER = 100  # words and marks of 30 s of speech
 BLOCK_COUNT = 4
 EMBED_SIZE = 384
-DECODER_BLOCK = Block(EMBED_SIZE, 6, 6, 64, 1536, False, False, "layernorm", True)
+DECODER_BLOCK = Block(
+    EMBED_SIZE,
+    heads=6,
+    kv_heads=6,
+    head_size=64,
+    hidden=1536,
+    gated=False,
+    rotary=False,
+    norm="layernorm",
+    bias=True,
+)
 # Biases of queries and values (keys have none), and the norm before them
 BIASES_BUT_OF_KEYS = 2 * EMBED_SIZE + 2 * EMBED_SIZE
 
@@ -35,8 +45,8 @@ BIASES_BUT_OF_KEYS = 2 * EMBED_SIZE + 2 * EMBED_SIZE
 class WhisperTiny(GeneratingFamily):
     """Whisper tiny (Radford et al., arXiv 2212.04356, table 1): 37.8M parameters, no genes.
 
-    The run of the prompt is the encoder, the keys and values that the decoder attends to, which stay in the cache, and the
-    decoder over the tokens that name the task.
+    The run of the prompt is the encoder, then the keys and values of what was heard, which stay in the cache for the decoder
+    to attend to, and then the decoder over the tokens that name the task.
     """
 
     def choices(self) -> list[Choice]:
@@ -52,26 +62,28 @@ class WhisperTiny(GeneratingFamily):
         Returns:
             The run of the encoder and of the prompt, and the loop over the answer.
         """
-        span = Span(self.prompt)
-        heard = [*encoder_layers(), *_heard_keys(), *_decoder(span)]
+        prompt_span = Span(self.prompt)
+        prompt_layers = [*encoder_layers(), *_heard_keys(), *_decoder(prompt_span)]
         step_span = steps(self.prompt, self.tokens)
         step = _run(self.name, list(_decoder(step_span)), step_span)
         loop = TokenLoop(step, self.tokens)
-        return replace(_run(self.name, heard, span), loop=loop)
+        return replace(_run(self.name, prompt_layers, prompt_span), loop=loop)
 
 
 def _run(name: str, layers: list[Layer], span: Span) -> Workload:
-    token = BLOCK_COUNT * DECODER_BLOCK.cache_elements
-    tables = (HEARD_VECTORS + TEXT_POSITIONS) * EMBED_SIZE
-    return Workload(
-        name, with_cache_size(layers, token, span, always=token * HEARD_VECTORS), tables
-    )
+    """The workload of one run; the cache always holds what was heard, beside the tokens of text."""
+    token_elements = BLOCK_COUNT * DECODER_BLOCK.cache_elements
+    position_tables = (HEARD_VECTORS + TEXT_POSITIONS) * EMBED_SIZE
+    heard_elements = token_elements * HEARD_VECTORS
+    with_sizes = with_cache_size(layers, token_elements, span, always=heard_elements)
+    return Workload(name, with_sizes, position_tables)
 
 
 def encoder_layers() -> Iterator[Layer]:
-    """Two convolutions over time, four blocks of full attention and a norm, whose work the last layer carries.
+    """Make the encoder: two convolutions over time, and four blocks of full attention.
 
-    The convolutions have no square window, so that they say none.
+    The last layer carries the norm that follows it. The convolutions have no square window, and so the
+    layers have none.
 
     Yields:
         The layers in their order.
@@ -80,22 +92,23 @@ def encoder_layers() -> Iterator[Layer]:
     for number in range(1, BLOCK_COUNT + 1):
         name = f"encoder.block_{number}"
         for layer in block_layers(name, DECODER_BLOCK, Span(HEARD_VECTORS)):
-            own = replace(layer, appended=0)
+            of_encoder = replace(layer, appended=0)  # an encoder has no cache
             if layer.name.endswith("qkv"):
-                own = replace(own, extra_parameters=BIASES_BUT_OF_KEYS)
+                of_encoder = replace(of_encoder, extra_parameters=BIASES_BUT_OF_KEYS)
             if number == BLOCK_COUNT and layer.name.endswith("ffn_out"):
-                own = _with_last_norm(own)
-            yield own
+                of_encoder = _with_last_norm(of_encoder)
+            yield of_encoder
 
 
 def _convolutions() -> Iterator[Layer]:
+    """Two convolutions over three frames; the second has stride 2, and positions are added to its outputs."""
     elements = SPECTROGRAM_FRAMES * EMBED_SIZE
     yield Layer(
         "encoder.conv_1",
         "conv",
-        SPECTROGRAM_FRAMES,
-        3 * MEL_BANDS,
-        EMBED_SIZE,
+        px=SPECTROGRAM_FRAMES,
+        reduction=3 * MEL_BANDS,
+        columns=EMBED_SIZE,
         inputs=SPECTROGRAM_FRAMES * MEL_BANDS,
         outputs=elements,
         vector_ops=vector_work(gelu=elements, requantise=elements),
@@ -106,9 +119,9 @@ def _convolutions() -> Iterator[Layer]:
     yield Layer(
         "encoder.conv_2",
         "conv",
-        HEARD_VECTORS,
-        3 * EMBED_SIZE,
-        EMBED_SIZE,
+        px=HEARD_VECTORS,
+        reduction=3 * EMBED_SIZE,
+        columns=EMBED_SIZE,
         inputs=elements,
         outputs=halved,
         vector_ops=vector_work(gelu=halved, add=halved, requantise=halved),
@@ -127,7 +140,7 @@ def _with_last_norm(layer: Layer) -> Layer:
 
 
 def _heard_keys() -> Iterator[Layer]:
-    """Keys and values of what was heard, for each block of the decoder; they stay in the cache."""
+    """The layers that make keys and values of what was heard, one for each block of the decoder; they stay in the cache."""
     for number in range(1, BLOCK_COUNT + 1):
         layer = linear(f"decoder.block_{number}.heard", HEARD_VECTORS, (EMBED_SIZE, 2 * EMBED_SIZE))
         kept = HEARD_VECTORS * DECODER_BLOCK.cache_elements

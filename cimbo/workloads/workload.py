@@ -13,7 +13,12 @@ from cimbo.workloads.layer import LAYER_COLUMNS, Layer, shape_of
 
 @dataclass(frozen=True)
 class TokenLoop:
-    """What follows the run of a prompt: ``tokens`` runs of ``step``, whose layers are those of a mean step."""
+    """The generation of an answer by a language model, after the run over its prompt.
+
+    Attributes:
+        step: The layers of one step, on average over all steps: each generates one token of every inference.
+        tokens: How many steps there are.
+    """
 
     step: "Workload"
     tokens: int
@@ -33,9 +38,8 @@ class Workload:
         layers: at least one.
         other_parameters: embeddings and the like, which are looked up and never multiplied.
         batch: inferences that the layers count.
-        warnings: what whoever counted the layers could not be sure of, one sentence each.
-        loop: of a language model: the steps, each of one token of every inference, that follow a run over its prompt, of which
-            the layers are.
+        warnings: what could not be counted for sure, one sentence each.
+        loop: of a language model the steps that follow; ``layers`` are then those of the run over its prompt.
 
     Raises BadInput when there is no layer, or the batch is not positive.
     """
@@ -104,19 +108,19 @@ class Workload:
 
         ``count`` says how often a shape occurs; cost models evaluate each shape once.
         """
-        index: dict[tuple[object, ...], int] = {}
-        firsts: list[Layer] = []
+        index_of_shape: dict[tuple[object, ...], int] = {}
+        distinct: list[Layer] = []  # the first layer of each shape
         counts: list[float] = []
-        where = []
+        indices = []
         for layer in self.layers:
-            shape = index.setdefault(shape_of(layer), len(index))
-            if shape == len(firsts):
-                firsts.append(layer)
+            index = index_of_shape.setdefault(shape_of(layer), len(index_of_shape))
+            if index == len(distinct):
+                distinct.append(layer)
                 counts.append(0.0)
-            counts[shape] += layer.frequency
-            where.append(shape)
-        rows = [_row(layer, count) for layer, count in zip(firsts, counts, strict=True)]
-        return np.array(rows, dtype=np.float64).T.copy(), tuple(where)
+            counts[index] += layer.frequency
+            indices.append(index)
+        rows = [_row(layer, count) for layer, count in zip(distinct, counts, strict=True)]
+        return np.array(rows, dtype=np.float64).T.copy(), tuple(indices)
 
     def features(self) -> dict[str, float]:
         """Cheap descriptors for surrogates: logarithms of the work and sizes that costs scale with."""
@@ -133,4 +137,5 @@ class Workload:
 
 
 def _row(layer: Layer, count: float) -> list[float]:
+    """The numbers of LAYER_COLUMNS of a layer that occurs ``count`` times; count is the last of them."""
     return [*(float(getattr(layer, name)) for name in LAYER_COLUMNS[:-1]), count]
