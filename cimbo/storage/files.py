@@ -1,4 +1,7 @@
-"""The files behind an open study: on the disk when we say so, and still the same ones."""
+"""The files behind an open study: waits until they are on the disk, and checks that they are still the same files.
+
+SQLite writes new pages into a log beside the file (the write-ahead log). *Folding in* means to copy them into the file.
+"""
 
 import os
 import sqlite3
@@ -18,13 +21,18 @@ from cimbo.errors import BadInput
 from cimbo.storage import schema
 
 LOCKS_FILES = fcntl is not None
-# How long to wait for a process that moves the log into the file, or reads an old state
+# How long to wait for a process that folds the log in, or that reads an older state
 FOLD_PATIENCE_S = 0.25
 
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells a file from another one that has taken its name."""
+    """Identifies a file, so that another file that has taken its name is noticed.
+
+    Attributes:
+        device: Number of the device that it lies on.
+        inode: Its number on that device.
+    """
 
     device: int
     inode: int
@@ -40,10 +48,10 @@ class FileIdentity:
             Its device and inode; None where no file can be found.
         """
         try:
-            found = Path(path).stat()
+            status = Path(path).stat()
         except OSError:
             return None
-        return FileIdentity(found.st_dev, found.st_ino)
+        return FileIdentity(status.st_dev, status.st_ino)
 
 
 # The file behind each store that is open in this process.
@@ -54,7 +62,7 @@ class StudyFiles:
     """A study file and its write-ahead log, as they were when the study was opened for writing.
 
     SQLite goes on writing into a file that was deleted or replaced under it, and reports success.
-    So whoever acknowledges an evaluation asks `check` first.
+    So `check` is called before an evaluation is acknowledged.
     """
 
     def __init__(self, path: str) -> None:
@@ -84,12 +92,13 @@ class StudyFiles:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Let nobody fold the log in while the block lasts.
+        """Run a block that writes, while nobody folds the log in.
 
-        Any number of processes may write at a time, as SQLite lets them. Releases of SQLite up to
-        3.51.2 lose a transaction when one process folds the log in while another starts it anew at
-        the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). It is rare where folding is;
-        here it follows every evaluation, so the two exclude each other.
+        Any number of processes may be in such a block at a time; SQLite takes care of them. But
+        releases of SQLite up to 3.51.2 lose a transaction when one process folds the log in while
+        another starts it anew at the wrong instant (sqlite.org/wal.html, "The WAL-reset bug"). That is
+        rare where folding is rare; here it follows every evaluation, so writing and folding exclude
+        each other.
 
         Raises:
             BadInput: Somebody folds the log in for longer than `cimbo.storage.schema.BUSY_LIMIT_S`.
@@ -103,10 +112,10 @@ class StudyFiles:
                 fcntl.flock(self._log, fcntl.LOCK_UN)
 
     def _wait_for_folding(self) -> None:
-        """Shares the log with other writers.
+        """Take the log's lock that writers share; wait while another process folds the log in.
 
         Raises:
-            BadInput: When somebody folds it in for longer than SQLite would wait.
+            BadInput: When that takes longer than SQLite would wait.
         """
         end = time.monotonic() + schema.BUSY_LIMIT_S
         while True:
@@ -140,6 +149,7 @@ class StudyFiles:
         return True
 
     def _fold_once(self, connection: sqlite3.Connection) -> bool:
+        """Try to fold the log in without waiting; whether all of it is in the file now."""
         if fcntl is None:
             return False
         try:
@@ -154,8 +164,8 @@ class StudyFiles:
             return False
         finally:
             fcntl.flock(self._log, fcntl.LOCK_UN)
-        busy, in_log, folded = row
-        return not busy and folded == in_log
+        busy, pages_in_log, pages_folded = row
+        return not busy and pages_folded == pages_in_log
 
     def sync(self) -> None:
         """Wait until the log is on the disk.
@@ -186,11 +196,11 @@ class StudyFiles:
 
 
 def _check_same(path: str, known: FileIdentity | None) -> None:
-    """Raises BadInput where the file at ``path`` is not the one that it was."""
-    found = FileIdentity.of(path)
-    if found is None:
+    """Refuse to go on where there is no file at ``path``, or another one than the known one."""
+    current = FileIdentity.of(path)
+    if current is None:
         raise _lost(path, "was deleted")
-    if found != known:
+    if current != known:
         raise _lost(path, "was replaced by another file")
 
 

@@ -1,6 +1,6 @@
-"""Leases of candidates that no process of ours evaluates: jobs of a queue, scripts, people.
+"""Leases of candidates that are evaluated outside of cimbo: by jobs of a queue, scripts, people.
 
-They hold until a time, whoever lives or dies meanwhile. See `cimbo.storage.leases`.
+Such a lease holds until a time, whichever processes live or die meanwhile. See `cimbo.storage.leases`.
 """
 
 import os
@@ -39,9 +39,9 @@ def hand_out(
         The keys that are leased now.
     """
     expires = time.time() + lease_s
-    given = []
+    leased = []
     with store.lease_transaction() as connection:
-        leases.bury(connection, store.lease_judge)
+        leases.delete_ended(connection, store.lease_judge)
         held = {lease.key for lease in leases.all_leases(connection)}
         for key, params in items:
             is_done = connection.execute(SELECT_DONE, (key,)).fetchone() is not None
@@ -49,8 +49,8 @@ def hand_out(
                 text = to_json(params, f"params of {key}")
                 connection.execute(INSERT_LEASE, (key, text, holder, leases.HANDED_OUT, expires))
                 held.add(key)
-                given.append(key)
-    return given
+                leased.append(key)
+    return leased
 
 
 def extend(store: Store, keys: Sequence[str], *, lease_s: float) -> None:
@@ -91,12 +91,12 @@ def take_back(store: Store, keys: Sequence[str]) -> None:
 
 @contextmanager
 def one_asks(store: Store) -> Iterator[None]:
-    """Keep other processes out of such a block for any study of the same folder.
+    """Run a block that chooses candidates, while no other process chooses for a study in the same folder.
 
-    Waits for as long as another one is in its block. Choosing takes seconds, and two who choose at
-    once would choose the same. A lock of the folder leaves no file behind, and SQLite's own locks
-    are on other files. A study in memory needs no lock, and Windows has none; there the block runs
-    at once.
+    It waits for as long as another process is in such a block. Choosing takes seconds, and two
+    processes that choose at once would choose the same candidates. The lock is on the folder: that
+    leaves no file behind, and does not touch SQLite's own locks. A study in memory needs no lock, and
+    Windows has none; there the block runs at once.
 
     Args:
         store: The study file.

@@ -1,13 +1,14 @@
 """Who is evaluating what: leases that hold as long as their owner lives, on any machine and by any clock.
 
-A lease of a process of this machine holds while that process lives, which the kernel tells, and
-ends with it. Of a process elsewhere (another machine, another container) only its renewals can be
-seen: its lease ends when *we* have watched it for `LEASE_S` of our own steady clock and it was not
-renewed. So no clock that is set, fast or slow takes a candidate from somebody who is evaluating it.
+A lease of a process on this machine holds while that process lives, which the kernel tells, and ends
+with it. Of a process elsewhere (another machine, another container) only the renewals of its lease can
+be seen: the lease ends when this process has watched it for `LEASE_S` on its own steady clock and it
+was not renewed. So a clock that is set, fast or slow takes no candidate from somebody who is evaluating
+it.
 
-A lease that was handed out (`cimbo.storage.handed_out`) belongs to no process: whoever evaluates the
-candidate is a job of a queue, a script, a person. It ends at its time by the clock of this machine,
-or when it is told, extended or taken back.
+A lease that was handed out (`cimbo.storage.handed_out`) belongs to no process: the candidate is
+evaluated by a job of a queue, a script or a person. It ends at its time by the clock of this machine,
+when its evaluation is told, or when it is taken back.
 """
 
 import sqlite3
@@ -23,12 +24,19 @@ from cimbo.storage import location
 
 LEASE_S = 300.0  # how long a lease holds that nobody renews
 RENEWAL_S = 60.0  # how often a living owner renews its own; four may be missed
-HANDED_OUT = "handed out"  # stands for the process of a lease that belongs to none
+HANDED_OUT = "handed out"  # in the place of the process, for a lease that belongs to none
 
 
 @dataclass(frozen=True)
 class Lease:
-    """One row of the table of leases."""
+    """One row of the table of leases.
+
+    Attributes:
+        key: The candidate's key.
+        owner: Name of whoever evaluates it.
+        process: The owner's process, as ``location.identity`` names it, or HANDED_OUT.
+        expires: When the lease is said to end, in Unix seconds.
+    """
 
     key: str
     owner: str
@@ -47,18 +55,24 @@ class Sighting:
 
 @dataclass
 class LeaseJudge:
-    """Decides which leases have ended, from what it has seen of them."""
+    """Decides which leases have ended.
+
+    Attributes:
+        sightings: Key to when the lease was first seen as it is now; for leases of other machines.
+        clock: A steady clock, in seconds.
+        wall_clock: The time, in Unix seconds.
+    """
 
     sightings: dict[str, Sighting] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
 
     def ended(self, lease: Lease) -> bool:
-        """Decide whether ``lease`` holds no longer.
+        """Decide whether a lease has ended.
 
-        One that was handed out ends at its time. One of a process ends with that process. Where
-        nobody can tell whether the process lives, it ends when it was not renewed for `LEASE_S` of
-        our own steady clock; the first call then only notes when it was seen.
+        A lease that was handed out ends at its time. A lease of a process ends with that process.
+        Where it cannot be known whether the process lives, the lease ends when it was not renewed for
+        `LEASE_S` on this process's steady clock; the first call then only notes when it was seen.
 
         Args:
             lease: A row of the table of leases.
@@ -75,13 +89,14 @@ class LeaseJudge:
         return self._watched_s(lease) >= LEASE_S
 
     def _watched_s(self, lease: Lease) -> float:
-        """For how long a lease has been seen as it is; 0 when it is seen so for the first time."""
-        seen = self.sightings.get(lease.key)
+        """For how many seconds a lease has been seen without a renewal; 0 the first time."""
+        sighting = self.sightings.get(lease.key)
         now = self.clock()
-        if seen is None or (seen.owner, seen.expires) != (lease.owner, lease.expires):
-            seen = Sighting(lease.owner, lease.expires, now)
-            self.sightings[lease.key] = seen
-        return now - seen.since_s
+        # Another expiry means that the lease was renewed: watch it anew
+        if sighting is None or (sighting.owner, sighting.expires) != (lease.owner, lease.expires):
+            sighting = Sighting(lease.owner, lease.expires, now)
+            self.sightings[lease.key] = sighting
+        return now - sighting.since_s
 
 
 def all_leases(connection: sqlite3.Connection) -> list[Lease]:
@@ -99,13 +114,13 @@ def all_leases(connection: sqlite3.Connection) -> list[Lease]:
     return [Lease(*row) for row in rows]
 
 
-def bury(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
-    """Drop the leases that have ended, inside the caller's transaction.
+def delete_ended(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
+    """Delete the leases that have ended, inside the caller's transaction.
 
     Args:
         connection: The connection that has the transaction open.
-        judge: Decides which have ended. It has to be kept between calls where leases of other
-            machines are to end.
+        judge: Decides which have ended. Use the same one in every call: it remembers how long it has
+            watched leases of other machines.
     """
     ended = []
     for lease in all_leases(connection):
@@ -157,6 +172,7 @@ class Heartbeat:
 
 
 def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None:
+    """Renew a store's leases every ``RENEWAL_S`` seconds, until it is stopped or the store is gone."""
     while not stopped.wait(RENEWAL_S):
         store = reference()
         if store is None:
@@ -164,7 +180,7 @@ def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None
         try:
             store.renew()
         except (BadInput, sqlite3.Error):
-            # A full disk or a lost file: whoever records the evaluation is told. A closed store: it
-            # is over.
+            # A full disk or a lost file is reported when the evaluation is recorded, and a closed
+            # store needs no leases: try again later
             continue
         del store

@@ -34,6 +34,7 @@ def file_system(path: Path, mounts: str) -> str:
     """
     longest = -1
     kind = ""
+    # A line: number, parent, device, root, mount point, options, ... - type, source, ... (proc(5))
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split(" ")
@@ -56,7 +57,7 @@ def _mount_point(field: str) -> Path:
 def not_local(path: Path) -> str | None:
     """Return the kind of the file system that ``path`` lies on, unless it is known to be local.
 
-    Known are those of `LOCAL_KINDS`, and what the user names in ``CIMBO_LOCAL_FILE_SYSTEMS``.
+    Known to be local are `LOCAL_KINDS`, and those that the user lists in ``CIMBO_LOCAL_FILE_SYSTEMS``.
 
     Args:
         path: An absolute path; it need not exist.
@@ -75,6 +76,7 @@ def not_local(path: Path) -> str | None:
 
 
 def _vouched_kinds() -> set[str]:
+    """Kinds of file systems that the user says are local."""
     names = os.environ.get(VOUCHED_KINDS, "").split(",")
     return set(map(str.strip, names))
 
@@ -118,17 +120,19 @@ def refuse_read_only(path: Path) -> None:
 
 
 def identity() -> str:
-    """Name this process for as long as the machine runs.
+    """Name this process in a way that no other process ever has.
 
     Returns:
-        ``boot/namespace/pid/start``: boot and namespace of process numbers tell machines and
-        containers apart, the start tells processes of one number apart. '' where that is unknown.
+        ``boot/namespace/pid/start``. Boot and namespace of process numbers tell machines and
+        containers apart; the time of its start tells it from later processes of the same number. ''
+        where these are unknown, as on a system without /proc.
     """
     return _identity(os.getpid())
 
 
 @cache
 def _identity(pid: int) -> str:
+    """As ``identity``; kept by process number, which changes with a fork."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").stat().st_ino
@@ -165,7 +169,15 @@ def alive(name: str) -> bool:
 
 
 def _started_here(name: str) -> str | None:
-    """When the process that now has the pid of ``name`` started ('' for none); None where that cannot be known."""
+    """Start time of the process that now has the number in ``name``.
+
+    Args:
+        name: What `identity` returned in some process.
+
+    Returns:
+        As in ``name``; '' where no process has this number. None where it cannot be known: the name is
+        of another machine, boot or container.
+    """
     mine = identity().split("/")
     parts = name.split("/")
     if len(mine) != 4 or len(parts) != 4 or parts[:2] != mine[:2]:

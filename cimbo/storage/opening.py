@@ -1,4 +1,4 @@
-"""How a study file is opened: where it may lie, how it is born, whether it is the study that was asked for."""
+"""Opens study files: checks where one may lie, creates it, connects to it, and compares its study with the caller's."""
 
 import os
 import sqlite3
@@ -44,22 +44,22 @@ def _check_name(file: Path) -> None:
         raise BadInput(f"{file.name:.40}", what, "choose another name") from None
 
 
-def create(file: Path, asked: dict[str, Any] | None, *, readonly: bool) -> None:
+def create(file: Path, expected: dict[str, Any] | None, *, readonly: bool) -> None:
     """Start an empty study at ``file``.
 
     Args:
         file: Where no study was found.
-        asked: The definition of the study; None for whoever expected to find one.
+        expected: The definition of the study; None where the caller expected to find one.
         readonly: Whether the caller only wants to read.
 
     Raises:
-        BadInput: None was described, none may be written, or the file cannot be created.
+        BadInput: There is no definition, nothing may be written, or the file cannot be created.
     """
-    if asked is None or readonly:
+    if expected is None or readonly:
         raise BadInput(file, "does not exist", "give the path of an existing study, or start one")
     with schema.one_line_errors(file):
         try:
-            schema.create(file, to_json(asked, "definition"))
+            schema.create(file, to_json(expected, "definition"))
         except OSError as error:
             todo = "free some space or choose another place"
             raise BadInput(file, f"cannot be created ({error.strerror})", todo) from error
@@ -101,21 +101,22 @@ def connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 def _prepare_reading(connection: sqlite3.Connection, file: Path) -> None:
-    """Keep a connection from writing, and see that the tables are of this version."""
-    # Where it may, SQLite opens the file as a writer does, to tidy up behind itself.
+    """Keep a connection from writing, and bring the tables of an older cimbo up to date."""
+    # Without this SQLite could write to the file, as it opens it for writing where it may
     connection.execute("PRAGMA query_only = ON")
     if schema.version(connection) < len(schema.MIGRATION_SCRIPTS):
         _migrate_beside(file)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
+    """Prepare a connection for writing, and bring the tables up to date."""
     # The log is folded in by `StudyFiles.fold` alone, which keeps writers out meanwhile.
     connection.execute(f"PRAGMA wal_autocheckpoint = {0 if LOCKS_FILES else 1000:d}")
     schema.migrate(connection)
 
 
 def _migrate_beside(file: Path) -> None:
-    """Brings the tables of an older cimbo up to date for somebody who only reads, where the file may be written."""
+    """Bring the tables up to date over a second connection, for a caller who only reads; refuse a file that is read-only."""
     if not _is_writable(file):
         todo = "copy it to where you may write, and open the copy"
         what = "was written by an older cimbo, and cannot be brought up to date"
@@ -125,10 +126,12 @@ def _migrate_beside(file: Path) -> None:
 
 
 def _fold_what_was_left(file: Path) -> None:
-    """Copies into a study what a killed process left in the log beside it, so that the file may be copied.
+    """Fold in the log that a killed process left beside a study, so that a plain copy of the file is complete.
 
-    Only after it was found whole, and only where it may be written; elsewhere the log goes on
-    holding it.
+    It is called after the file was found whole. Where the file may not be written, the log stays.
+
+    Args:
+        file: The study file.
     """
     if not _is_writable(file):
         return
@@ -146,6 +149,7 @@ def _writing(file: Path) -> closing[sqlite3.Connection]:
 
 
 def _is_writable(file: Path) -> bool:
+    """Whether a study at ``file`` can be written, and its folder too."""
     return os.access(file, os.W_OK) and _is_shareable(file)
 
 
@@ -155,6 +159,7 @@ def _is_shareable(file: Path) -> bool:
 
 
 def _check_header(file: Path) -> None:
+    """Refuse a file whose first bytes are not those of a study, or that cannot be read."""
     try:
         schema.check_header(file)
     except OSError as error:
@@ -162,6 +167,16 @@ def _check_header(file: Path) -> None:
 
 
 def _address(file: Path, *, readonly: bool) -> str:
+    """The URI by which SQLite opens a study.
+
+    Args:
+        file: The study file.
+        readonly: Whether the caller only wants to read. The file is opened for writing all the same
+            where it may be written and has no log, so that SQLite deletes its shared memory at the end.
+
+    Returns:
+        The URI, with the mode of opening.
+    """
     mode = "rw"
     if readonly and (schema.has_log(file) or not os.access(file, os.W_OK)):
         mode = "ro"
@@ -193,25 +208,25 @@ def with_declared_metrics(definition: dict[str, Any]) -> dict[str, Any]:
     return {**definition, "metrics": declared}
 
 
-def same_study(stored: dict[str, Any], asked: dict[str, Any] | None, path: str) -> None:
-    """Refuse a file that holds another study than the one asked for.
+def same_study(stored: dict[str, Any], expected: dict[str, Any] | None, path: str) -> None:
+    """Refuse a file that holds another study than the caller expects.
 
     Space, objectives, constraints and metrics are compared; seed, versions and configuration are
     not.
 
     Args:
         stored: The definition in the file.
-        asked: The definition that the caller has; None takes whatever the file holds.
+        expected: The caller's definition; None accepts whatever the file holds.
         path: The file, for the error.
 
     Raises:
         BadInput: The two differ; it names the first difference.
     """
-    if asked is None:
+    if expected is None:
         return
     stored = with_declared_metrics(stored)
     for name in COMPARED_PARTS:
-        difference = first_difference(stored.get(name), asked.get(name), name)
+        difference = first_difference(stored.get(name), expected.get(name), name)
         if difference:
             todo = "open it without a definition, or use another file"
             raise BadInput(path, f"is another study: {difference}", todo)

@@ -1,4 +1,4 @@
-"""The shape of a study file: how it is born, checked, migrated and connected to."""
+"""The format of a study file: its tables, and how a file is created, checked, migrated and connected to."""
 
 import os
 import sqlite3
@@ -70,9 +70,9 @@ SQLITE_ERRORS = {
 
 @contextmanager
 def one_line_errors(path: object) -> Iterator[None]:
-    """Turn SQLite's complaints about the file or the disk into BadInput.
+    """Turn SQLite's errors about the file or the disk into BadInput.
 
-    Anything else is a bug and passes.
+    Any other error is a bug and passes.
 
     Args:
         path: What the error is about, most often the study file.
@@ -85,6 +85,7 @@ def one_line_errors(path: object) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise BadInput(path, *SQLITE_ERRORS["SQLITE_CORRUPT"]) from error
     except sqlite3.DatabaseError as error:
+        # SQLITE_IOERR_WRITE and the like count as SQLITE_IOERR
         name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
         if name not in SQLITE_ERRORS:
             raise
@@ -93,7 +94,7 @@ def one_line_errors(path: object) -> Iterator[None]:
 
 
 def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
-    """Make a connection that trusts nothing in the file and acknowledges nothing that is not on the disk.
+    """Connect to a file without trusting its content; a commit returns only when it is on the disk.
 
     It commits each statement by itself unless a transaction is begun, and may be used from any
     thread.
@@ -108,7 +109,7 @@ def connect(target: str, *, uri: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         target, timeout=BUSY_LIMIT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
-    # Sqlite3's own decoder hides what went wrong
+    # So that text that is not UTF-8 raises UnicodeDecodeError; sqlite3's own decoder hides what is wrong
     connection.text_factory = lambda raw: raw.decode()
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
@@ -142,6 +143,7 @@ def migrate(connection: sqlite3.Connection, scripts: tuple[str, ...] | None = No
 
 
 def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Execute the statements of a script in the transaction that is open."""
     # Not executescript, which would commit the transaction that is open.
     for statement in filter(str.strip, script.split(";")):
         connection.execute(statement)
@@ -160,7 +162,7 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def newborn(definition: str) -> sqlite3.Connection:
-    """Make an empty study in memory, complete with its definition.
+    """Create an empty study in memory, with its tables and its definition.
 
     Args:
         definition: The definition of the study as JSON.
@@ -176,9 +178,9 @@ def newborn(definition: str) -> sqlite3.Connection:
 
 
 def create(path: Path, definition: str) -> None:
-    """Put an empty study at ``path`` in one step: whoever looks sees no file or a whole one.
+    """Create an empty study at ``path`` in one step: other processes see no file or a complete one.
 
-    When another process was faster its file stays.
+    Where another process was faster, its file stays.
 
     Args:
         path: The study file. Its folder exists.
@@ -206,10 +208,11 @@ def create(path: Path, definition: str) -> None:
 
 
 def _empty_image(definition: str) -> bytes:
-    """What stands in the file of an empty study."""
+    """The bytes of the file of an empty study."""
     with closing(newborn(definition)) as connection:
         image = bytearray(connection.serialize())
-    # "Uses a write-ahead log", so that no process ever has to switch while others look on.
+    # Bytes 18 and 19 of the header: the file uses a write-ahead log, so that no process has to switch
+    # to one while others have the file open.
     image[18:20] = b"\2\2"
     return bytes(image)
 
@@ -247,7 +250,7 @@ def check_header(path: Path) -> None:
         head = file.read(HEADER_BYTES)
         # First the log, then the size. In the other order a sound file could look torn: between the
         # two another process may move pages from its log into the file and delete the log.
-        logged = has_log(path)
+        log_exists = has_log(path)
         size = os.fstat(file.fileno()).st_size
     _check_kind(path, head)
     written_by = int.from_bytes(head[60:64], "big")
@@ -255,14 +258,14 @@ def check_header(path: Path) -> None:
         what = f"was written by a newer cimbo (file version {written_by})"
         raise BadInput(path, what, "update cimbo")
     page_size = int.from_bytes(head[16:18], "big")
-    promised = page_size * int.from_bytes(head[28:32], "big")
-    if size < promised and not logged:
-        what = f"is a damaged study file: {size} of {promised} bytes are there"
+    expected_size = page_size * int.from_bytes(head[28:32], "big")
+    if size < expected_size and not log_exists:
+        what = f"is a damaged study file: {size} of {expected_size} bytes are there"
         raise BadInput(path, what, "restore it from a copy")
 
 
 def _check_kind(path: Path, head: bytes) -> None:
-    """Raises BadInput for a file whose first bytes are not those of a study."""
+    """Refuse a file that is empty, no SQLite file, or another program's, by its first bytes."""
     if not head.strip(b"\0"):
         todo = "restore it from a copy, or delete it"
         raise BadInput(path, "is empty or zeroed, not a study file", todo)
@@ -289,6 +292,7 @@ def check_whole(connection: sqlite3.Connection, path: object) -> None:
 
 
 def _check_pages(connection: sqlite3.Connection, path: object) -> None:
+    """Refuse a file of which SQLite finds a page damaged."""
     complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if complaint != "ok":
         what = f"is a damaged study file ({complaint.splitlines()[-1]:.80})"
@@ -296,15 +300,15 @@ def _check_pages(connection: sqlite3.Connection, path: object) -> None:
 
 
 def _check_tables(connection: sqlite3.Connection, path: object) -> None:
-    """Accept nothing but our own tables: a foreign trigger or view would run when we write."""
-    shape = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
-    with closing(newborn("{}")) as fresh:
-        if connection.execute(shape).fetchall() != fresh.execute(shape).fetchall():
+    """Refuse other tables than those of an empty study: a foreign trigger or view would run when we write."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    with closing(newborn("{}")) as empty_study:
+        if connection.execute(query).fetchall() != empty_study.execute(query).fetchall():
             raise BadInput(path, "does not have the tables of a study", "restore it from a copy")
 
 
 def place(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, on the disk too; a file that is there already stays as it is.
+    """Give a finished file its final name, safely on the disk; a file that has the name already stays as it is.
 
     Args:
         temporary: The finished file, in the folder of ``path``. It may still be there afterwards:
@@ -320,8 +324,8 @@ def place(temporary: Path, path: Path) -> None:
     except FileExistsError:
         return
     except OSError:
-        # A file system without hard links (FAT): a tiny window in which two first processes could
-        # collide.
+        # A file system without hard links (FAT): for an instant two processes that create the study
+        # at once could collide.
         if not path.exists():
             temporary.rename(path)
     _sync_folder(path.parent)
@@ -337,6 +341,7 @@ def _sync_folder(path: Path) -> None:
 
 
 def _umask() -> int:
+    """The process's mask of permissions, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""The one mutable thing of a study: its evaluations, and who is evaluating what."""
+"""The log of a study: its evaluations, and leases on candidates that are being evaluated."""
 
 import os
 import sqlite3
@@ -55,24 +55,24 @@ class Store(StudyFile):
             The store. Close it, or use it in a ``with`` block.
 
         Raises:
-            BadInput: In one line, for whatever is not a usable study: see `cimbo.storage`. No
-                evaluation is written then.
+            BadInput: For anything that is not a usable study, or is another one than the definition
+                says. The file is then left as it was.
         """
-        asked = None
+        expected = None
         if definition is not None:
-            asked = normal(definition, "definition")
+            expected = normal(definition, "definition")
         if path is None:
-            connection = schema.newborn(to_json(asked or {}, "definition"))
+            connection = schema.newborn(to_json(expected or {}, "definition"))
             return Store(connection, IN_MEMORY, readonly=False)
         file = Path(path).expanduser().resolve()
         if not readonly:
             check_place(file)
         if not file.exists():
-            create(file, asked, readonly=readonly)
+            create(file, expected, readonly=readonly)
         connection = connect(file, readonly=readonly)
         try:
             store = Store(connection, str(file), readonly=readonly)
-            same_study(store.definition, asked, str(file))
+            same_study(store.definition, expected, str(file))
         except BaseException:
             connection.close()
             raise
@@ -93,11 +93,11 @@ class Store(StudyFile):
         query = f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE number > ? ORDER BY number"  # noqa: S608 (a constant)
         rows = self._rows(query, after)
         texts = [(row[2], row[3], row[8]) for row in rows]  # params, metrics, extra
-        found = []
+        records = []
         with collection_paused():
             for row, parts in zip(rows, parse_rows(texts), strict=True):
-                found.append(self._read(row, parts))
-        return found
+                records.append(self._read(row, parts))
+        return records
 
     def record(
         self,
@@ -137,15 +137,15 @@ class Store(StudyFile):
         if status not in ("done", "failed"):
             what = f"status {status!r} is neither done nor failed"
             raise BadInput(f"record {key}", what, "use one of the two")
-        good, complaint = finite_metrics(metrics)
+        finite, complaint = finite_metrics(metrics)
         if complaint:
             status = "failed"
-            reason = _both(reason, complaint)
+            reason = _with_complaint(reason, complaint)
         values = (
             key,
             status,
             to_json(params, f"params of {key}"),
-            to_json(good, f"metrics of {key}"),
+            to_json(finite, f"metrics of {key}"),
             None if reason is None else one_line(reason),
             one_line(origin),
             float(seconds),
@@ -167,15 +167,16 @@ class Store(StudyFile):
         owner: str,
         lease_s: float = leases.LEASE_S,
     ) -> list[str]:
-        """Lease to ``owner`` what nobody has evaluated and nobody else is evaluating.
+        """Lease to ``owner`` those candidates that nobody has evaluated and nobody else is evaluating.
 
-        Atomic between processes. The store renews its leases until `release` or `close`. See
-        `cimbo.storage.leases` for when a lease ends.
+        No two processes get the same candidate. The store renews its leases until `release` or `close`.
+        See `cimbo.storage.leases` for when a lease ends.
 
         Args:
             items: Key and genes of each candidate. One that has failed counts as evaluated.
-            owner: A name for whoever evaluates. What it holds already is leased to it once more.
-            lease_s: Seconds until the lease is said to expire, for those who list what is running.
+            owner: A name for whoever evaluates. Candidates that it holds already are leased to it again.
+            lease_s: Seconds until the lease is said to expire; it is shown where running evaluations are
+                listed.
 
         Returns:
             The keys that are leased to ``owner`` now, in the order of ``items``.
@@ -184,13 +185,13 @@ class Store(StudyFile):
             BadInput: The study is read-only or cannot be written.
         """
         expires = time.time() + lease_s
-        texts = {}
+        params_of_key = {}
         for key, params in items:
-            texts[key] = to_json(params, f"params of {key}")
+            params_of_key[key] = to_json(params, f"params of {key}")
         claimed = []
         with self._writing(durable=False) as connection:
-            leases.bury(connection, self.lease_judge)
-            for key, text in texts.items():
+            leases.delete_ended(connection, self.lease_judge)
+            for key, text in params_of_key.items():
                 if leases.may_claim(connection, key, owner):
                     lease = (key, text, owner, self._process, expires)
                     connection.execute(REPLACE_LEASE, lease)
@@ -201,7 +202,7 @@ class Store(StudyFile):
         return claimed
 
     def renew(self) -> None:
-        """Tell processes elsewhere that the leases claimed through this store still hold.
+        """Renew the leases claimed through this store, so that other machines see that they still hold.
 
         Raises:
             BadInput: The study is read-only or cannot be written.
@@ -224,18 +225,18 @@ class Store(StudyFile):
             evaluates it.
         """
         query = "SELECT key, params, owner, process, expires FROM lease ORDER BY expires, key"
-        found = []
+        records = []
         for key, text, owner, process, expires in self._rows(query):
             lease = leases.Lease(key, owner, process, expires)
             if self._holds(lease):
                 params = self._json(text, key)
-                extra = _about_lease(lease)
-                found.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
-        return found
+                extra = _lease_details(lease)
+                records.append(Record(0, key, params, {}, "running", None, "", 0.0, extra))
+        return records
 
     def _holds(self, lease: leases.Lease) -> bool:
-        """Whether somebody is evaluating under a lease, as far as people and proposals need to know it."""
-        # So of a process elsewhere its own word counts here.
+        """Whether a lease counts as held for lists of running evaluations and for proposals."""
+        # Of a process elsewhere the expiry in its lease is believed here; ``claim`` watches it for longer
         if lease.expires <= time.time() and not location.alive(lease.process):
             return False
         return not self.lease_judge.ended(lease)
@@ -254,7 +255,7 @@ class Store(StudyFile):
         return int(self._rows("SELECT count(*) FROM evaluation")[0][0])
 
     def _stored(self, key: str, status: str) -> Record | None:
-        """The row that keeps the place of a new one: a done one, or else one of the same status."""
+        """The stored row because of which a new one is not added: a done row of the key, or one of the same status."""
         query = (
             f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
         )
@@ -264,7 +265,7 @@ class Store(StudyFile):
         return None
 
     def _read(self, row: tuple[Any, ...], parts: Sequence[Any] | None = None) -> Record:
-        """The evaluation in a ``row``; ``parts`` are its JSON columns where they are parsed already."""
+        """Make the record of a row; ``parts``: its JSON columns (params, metrics, extra) where these are parsed already."""
         number, key, params, metrics, status, reason, origin, seconds, extra = row
         where = f"evaluation {number}"
         if parts is None:
@@ -275,17 +276,17 @@ class Store(StudyFile):
         return Record(number, key, params, metrics, status, reason, origin, seconds, extra)
 
 
-def _both(reason: str | None, complaint: str) -> str:
-    """What the evaluator said of a failure, and what is wrong with its metrics."""
-    said = one_line(reason or "")
-    if said:
-        return f"{said}; {complaint}"
+def _with_complaint(reason: str | None, complaint: str) -> str:
+    """The evaluator's reason for a failure, if it gave one, and what is wrong with its metrics."""
+    of_evaluator = one_line(reason or "")
+    if of_evaluator:
+        return f"{of_evaluator}; {complaint}"
     return complaint
 
 
-def _about_lease(lease: leases.Lease) -> dict[str, Any]:
-    """What is said of a design that is under a lease."""
-    about = {"owner": lease.owner, "expires": lease.expires}
+def _lease_details(lease: leases.Lease) -> dict[str, Any]:
+    """The ``extra`` of a running record: owner, expiry, and whether it was handed out."""
+    details = {"owner": lease.owner, "expires": lease.expires}
     if lease.process == leases.HANDED_OUT:
-        about["handed_out"] = True
-    return about
+        details["handed_out"] = True
+    return details

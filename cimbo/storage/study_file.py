@@ -42,14 +42,14 @@ class StudyFile:
                 self._files = StudyFiles.of(path)
 
     def _read_definition(self) -> dict[str, Any]:
-        """What the study is about. Raises BadInput where the file does not say it."""
+        """Read the definition of the study; raises BadInput where the file holds none."""
         rows = self._rows("SELECT value FROM meta WHERE name = 'definition'")
-        found = None
+        definition = None
         if rows:
-            found = self._json(rows[0][0], "definition")
-        if not isinstance(found, dict):
+            definition = self._json(rows[0][0], "definition")
+        if not isinstance(definition, dict):
             raise BadInput(self.path, "holds no definition of a study", "restore it from a copy")
-        return found
+        return definition
 
     def meta(self, name: str) -> Any:
         """Read the JSON value last set under ``name``.
@@ -81,10 +81,10 @@ class StudyFile:
             BadInput: A value is damaged.
         """
         query = "SELECT name, value FROM meta WHERE name >= ? AND name < ?"
-        found = {}
+        values = {}
         for name, value in self._rows(query, prefix, prefix + chr(sys.maxunicode)):
-            found[name.removeprefix(prefix)] = self._json(value, name)
-        return found
+            values[name.removeprefix(prefix)] = self._json(value, name)
+        return values
 
     def set_meta(self, name: str, value: Any) -> None:
         """Keep a small JSON value under ``name``; it is on the disk when this returns.
@@ -101,19 +101,19 @@ class StudyFile:
             self._write_meta(name, value)
 
     def _write_meta(self, name: str, value: Any) -> None:
+        """Set a value inside the transaction that is open; refuse the name of the definition."""
         if name == "definition":
             raise BadInput(self.path, "the definition of a study never changes", "use another name")
         replace = "REPLACE INTO meta (name, value) VALUES (?, ?)"
         self._connection.execute(replace, (name, to_json(value, name)))
 
     def update_meta(self, name: str, change: Callable[[Any], Any]) -> Any:
-        """Replaces the value under ``name`` by what ``change`` makes of it; no other process's change is lost.
+        """Replace the value under ``name`` by a function of it; no other process's change is lost.
 
         Args:
-            name: as for `set_meta`.
-            change: is given the JSON value (None where there is none) and returns the next one,
-                quickly: nobody else
-                can write meanwhile.
+            name: As for `set_meta`.
+            change: From the JSON value, None where there is none, to the next one. It should be quick:
+                nobody else can write meanwhile.
 
         Returns:
             The value that is stored now.
@@ -124,9 +124,9 @@ class StudyFile:
         return value
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Write all that is acknowledged to a new study file, while others go on writing here.
+        """Copy the study to a new file, while others go on writing here.
 
-        Leases stay behind: nobody evaluates for the copy.
+        Leases are not copied: nobody evaluates for the copy.
 
         Args:
             path: The file to make.
@@ -148,6 +148,7 @@ class StudyFile:
             Path(name).unlink(missing_ok=True)
 
     def _copy_to(self, target: str) -> None:
+        """Copy the tables, without leases, into the file ``target``, and leave no log beside it."""
         copy = schema.connect(target)
         try:
             with self._lock:
@@ -170,6 +171,7 @@ class StudyFile:
                 self._close_file()
 
     def _close_file(self) -> None:
+        """Close the connection and the log, without releasing leases."""
         self._connection.close()
         OPEN_HERE.pop(self, None)
         if self._files is not None:
@@ -202,12 +204,22 @@ class StudyFile:
 
     @contextmanager
     def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction; what is ``durable`` is on the disk when the block has ended."""
-        # As with `synchronous = FULL` the log is on the disk when this returns. But that would wait
-        # for the disk while it keeps other writers out; we wait after the commit, side by side, and
-        # one turn of the disk serves them all. What is not synced yet may be read, and is
-        # acknowledged by nobody. Leases need not survive a power cut, for nor do their owners: they
-        # skip the wait, and the next recorded evaluation takes them along.
+        """Run a block in one transaction.
+
+        Args:
+            durable: Whether to wait at the end until the transaction is on the disk.
+
+        Yields:
+            The connection. The transaction is committed at the end of the block, and rolled back where
+            the block raises.
+
+        Raises:
+            BadInput: When the study may not or cannot be written.
+        """
+        # With `synchronous = FULL` SQLite would wait for the disk while it keeps other writers out.
+        # Waiting after the commit lets several writers wait together. What is not on the disk yet may be
+        # read, but has been acknowledged to nobody. Leases need not survive a power cut, since their
+        # owners do not: they skip the wait, and the next recorded evaluation takes them along.
         with self._lock, schema.one_line_errors(self.path):
             self._check_writable()
             files = self._files
@@ -226,17 +238,19 @@ class StudyFile:
                 files.check()
 
     def _check_writable(self) -> None:
-        """Raises where this object may not write: after a fork, or for a file that was opened to be read."""
+        """Refuse to write after a fork, and to a file that was opened to be read."""
         if self._pid != os.getpid():
-            told = "a Store does not survive fork(): open the study again in the child process"
-            raise RuntimeError(told)
+            message = "a Store does not survive fork(): open the study again in the child process"
+            raise RuntimeError(message)
         if self._readonly:
             todo = "open it without readonly to write"
             raise BadInput(self.path, "was opened read-only", todo)
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows that a query gives."""
         with self._lock, schema.one_line_errors(self.path):
             return self._connection.execute(query, values).fetchall()
 
     def _json(self, text: str, where: str) -> Any:
+        """Read JSON from the file; raises BadInput, with ``where`` in the file, for damaged JSON."""
         return from_json(text, f"{self.path}, {where}")

@@ -20,10 +20,16 @@ LONGEST_REASON = 500  # characters; a reason is a line in a table, not a traceba
 class Record:
     """One evaluation as the study remembers it.
 
-    ``number`` counts from 1 in the order of recording; it is 0 for one that is still running.
-    ``status`` is ``done``, ``failed`` or ``running``; ``reason`` is one line for a failed one, else
-    None. ``origin`` says who wanted it (``sobol``, ``proposed``, ``imported``, ``told``),
-    ``seconds`` how long it took, ``extra`` is free JSON.
+    Attributes:
+        number: From 1 in the order of recording; 0 for one that is still running.
+        key: Key of the design.
+        params: Gene to value.
+        metrics: What was measured.
+        status: ``done``, ``failed`` or ``running``.
+        reason: Why it failed, in one line; else None.
+        origin: What chose the design: ``sobol``, ``proposed``, ``imported``, ``told`` and so on.
+        seconds: How long the evaluation took.
+        extra: Further JSON that is kept beside it.
 
     Examples:
         >>> from cimbo import Choice, Objective, Study
@@ -44,21 +50,22 @@ class Record:
     extra: dict[str, Any]
 
     def __repr__(self) -> str:
-        told = [f"{name} {value:.6g}" for name, value in self.metrics.items()]
+        results = [f"{name} {value:.6g}" for name, value in self.metrics.items()]
         if self.reason:
-            told.append(self.reason)
+            results.append(self.reason)
         genes = " ".join(f"{name}={value}" for name, value in self.params.items())
-        return f"<Record {self.number} {self.key} {self.status}: {', '.join(told)}; {genes}>"
+        return f"<Record {self.number} {self.key} {self.status}: {', '.join(results)}; {genes}>"
 
     def _repr_html_(self) -> str:
-        about: dict[str, Any] = {
+        """A table for notebooks: status, then metrics, then genes."""
+        status: dict[str, Any] = {
             "number": self.number,
             "status": self.status,
             "origin": self.origin,
         }
         if self.reason:
-            about["reason"] = self.reason
-        rows = [*about.items(), *self.metrics.items(), *self.params.items()]
+            status["reason"] = self.reason
+        rows = [*status.items(), *self.metrics.items(), *self.params.items()]
         return html_table([], rows, caption=f"Evaluation {self.key}")
 
 
@@ -123,13 +130,13 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
         rows: The JSON texts of each row.
 
     Yields:
-        For each row the values behind its texts, in order; None for a row that stands near a
-        damaged one. That has to be parsed by itself, to say what is wrong with which.
+        For each row the values of its texts, in order; None for a row that was read together with a
+        damaged one: such rows have to be parsed one by one, to find which is damaged and how.
     """
     for start in range(0, len(rows), ROWS_PARSED_AT_ONCE):
         chunk = rows[start : start + ROWS_PARSED_AT_ONCE]
         parsed = _parsed_together(chunk)
-        # A text such as "1, 2" is no JSON, and yet it is within a list: then there are more values than texts.
+        # The damaged text "1, 2" is valid within a list: then there are more values than texts
         if list(map(len, parsed)) == list(map(len, chunk)):
             yield from parsed
         else:
@@ -137,7 +144,7 @@ def parse_rows(rows: Sequence[Sequence[str]]) -> Iterator[list[Any] | None]:
 
 
 def _parsed_together(rows: Sequence[Sequence[str]]) -> list[list[Any]]:
-    """The values of all rows, parsed as one text; none where that is no JSON."""
+    """The values of each row, all rows parsed as one JSON text; an empty list where that is no JSON."""
     lists = ",".join(f"[{','.join(row)}]" for row in rows)
     try:
         parsed: list[list[Any]] = STRICT_DECODER.decode(f"[{lists}]")
@@ -148,7 +155,7 @@ def _parsed_together(rows: Sequence[Sequence[str]]) -> list[list[Any]]:
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pause the search for cycles, which Python repeats while many objects are made; plain data have none."""
+    """Run a block with Python's cyclic garbage collector off, which slows the reading of many rows for nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -199,7 +206,7 @@ def _written(value: object) -> str:
 
 
 def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | None]:
-    """Part the metrics that are finite numbers from those that are not.
+    """Separate the metrics that are finite numbers from the others.
 
     Args:
         metrics: Values by name, as an evaluator returned them.
@@ -207,65 +214,68 @@ def finite_metrics(metrics: Mapping[str, Any]) -> tuple[dict[str, float], str | 
     Returns:
         The finite ones as floats, and one line that names the others (None when there are none).
     """
-    good: dict[str, float] = {}
-    bad: list[str] = []
+    finite: dict[str, float] = {}
+    complaints: list[str] = []
     for name, value in metrics.items():
         measured = number(value)
         if measured is None:
-            bad.append(f"{name} is {shown(value)}, not a number")
+            complaints.append(f"{name} is {shown(value)}, not a number")
         elif math.isfinite(measured):
-            good[str(name)] = measured
+            finite[str(name)] = measured
         else:
-            bad.append(f"{name} is {measured}")
-    if bad:
-        return good, one_line(", ".join(bad))
-    return good, None
+            complaints.append(f"{name} is {measured}")
+    if complaints:
+        return finite, one_line(", ".join(complaints))
+    return finite, None
 
 
-def first_difference(stored: object, asked: object, path: str) -> str | None:
-    """Find the first place where two JSON values part.
+def first_difference(stored: object, current: object, path: str) -> str | None:
+    """Find the first place where two JSON values differ.
 
     Args:
         stored: The value in the file.
-        asked: The value now.
+        current: The value that the caller has.
         path: What the two are called, such as ``space``.
 
     Returns:
         A line such as ``space.hardware[0].values: 3 in the file, 4 now``; None when they are equal.
     """
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        return _difference_of_tables(stored, asked, path)
-    if isinstance(stored, list) and isinstance(asked, list):
-        return _difference_of_lists(stored, asked, path)
-    if stored == asked:
+    if isinstance(stored, dict) and isinstance(current, dict):
+        return _difference_of_tables(stored, current, path)
+    if isinstance(stored, list) and isinstance(current, list):
+        return _difference_of_lists(stored, current, path)
+    if stored == current:
         return None
-    return f"{path} is {stored!r:.60} in the file, {asked!r:.60} now"
+    return f"{path} is {stored!r:.60} in the file, {current!r:.60} now"
 
 
-def _difference_of_tables(stored: dict[str, Any], asked: dict[str, Any], path: str) -> str | None:
-    for name in {**stored, **asked}:
+def _difference_of_tables(stored: dict[str, Any], current: dict[str, Any], path: str) -> str | None:
+    """The first difference of two tables, in words: a key that only one has, or a value; None where they are equal."""
+    for name in {**stored, **current}:
         if name not in stored:
             return f"{path}.{name} is only in this program"
-        if name not in asked:
+        if name not in current:
             return f"{path}.{name} is only in the file"
     for name, value in stored.items():
-        found = first_difference(value, asked[name], f"{path}.{name}")
-        if found is not None:
-            return found
+        difference = first_difference(value, current[name], f"{path}.{name}")
+        if difference is not None:
+            return difference
     return None
 
 
-def _difference_of_lists(stored: list[Any], asked: list[Any], path: str) -> str | None:
-    if len(stored) != len(asked):
-        return f"{path} has {len(stored)} entries in the file, {len(asked)} now"
-    for i, (before, now) in enumerate(zip(stored, asked, strict=True)):
-        found = first_difference(before, now, f"{path}[{i}]")
-        if found is not None:
-            return found
+def _difference_of_lists(stored: list[Any], current: list[Any], path: str) -> str | None:
+    """The first difference of two lists, in words; None where they are equal."""
+    if len(stored) != len(current):
+        return f"{path} has {len(stored)} entries in the file, {len(current)} now"
+    for i, (before, now) in enumerate(zip(stored, current, strict=True)):
+        difference = first_difference(before, now, f"{path}[{i}]")
+        if difference is not None:
+            return difference
     return None
 
 
 def _no_constant(name: str) -> None:
+    """Refuse NaN and infinities, which Python's parser would take."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -273,7 +283,7 @@ STRICT_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _plain(value: object) -> object:
-    # numpy and torch scalars and arrays, without importing either.
+    """A scalar or array of numpy or torch as plain Python, for JSON; neither library is imported."""
     tolist = getattr(value, "tolist", None)
     if tolist is None:
         raise TypeError(f"{type(value).__name__} {value!r:.60}")
