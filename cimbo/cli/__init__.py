@@ -32,6 +32,7 @@ COMMAND_GROUPS = {
     "Search": {
         "optimize": "search",
         "evaluate": "evaluate",
+        "withdraw": "withdraw",
         "fit-predictors": "search",
         "status": "view",
         "import": "intake",

@@ -6,15 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cimbo.session import asking, attribution, decision, importing, optimize, predictors
+from cimbo.session import (
+    asking,
+    attribution,
+    decision,
+    importing,
+    optimize,
+    predictors,
+    withdrawing,
+)
 from cimbo.session.attribution_result import Attribution
 from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES
 from cimbo.session.leases import Lease
 from cimbo.session.looking import LookingSession
 from cimbo.session.workers import Workers
+from cimbo.storage import Record
 from cimbo.study import events
 from cimbo.study.asked import DEFAULT_LEASE_S, AskedDesign
+from cimbo.study.withdrawal import Selection
 
 
 class Session(LookingSession):
@@ -189,6 +199,33 @@ class Session(LookingSession):
                 designs, or ``by`` holds none.
         """
         return asking.retry(self, tuple(keys), by)
+
+    def withdraw(
+        self,
+        keys: Sequence[str] = (),
+        *,
+        since: int | None = None,
+        where: str | None = None,
+        reason: str = "",
+        again: bool = False,
+    ) -> list[Record]:
+        """Withdraw evaluations that are known to be wrong: they count no more, and their values are kept.
+
+        Args:
+            keys: Keys of designs, which may be shortened.
+            since: Number of the first evaluation that is meant.
+            where: A condition on genes, metrics and ``number``. What is given has to hold together.
+            reason: Why, in words; it is kept.
+            again: Whether their designs are measured anew, before any other.
+
+        Returns:
+            What was withdrawn.
+
+        Raises:
+            BadInput: Nothing is named, or what does not exist, or somebody is evaluating.
+        """
+        selection = Selection(tuple(keys), since, where)
+        return withdrawing.withdraw(self, selection, reason=reason, again=again)
 
     def renew(
         self, keys: Sequence[str] = (), *, by: str | None = None, lease_s: float = DEFAULT_LEASE_S

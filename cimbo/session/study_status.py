@@ -13,6 +13,7 @@ from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.study.provenance import told_sources
 from cimbo.study.replicates import FAILURES_FIELD
 from cimbo.study.study import Study
+from cimbo.study.withdrawal import withdrawn
 
 LISTED_FIELDS = ("lost", "given_up", "measured_by")
 # Left out of a status where there is nothing to say.
@@ -23,6 +24,7 @@ OPTIONAL_FIELDS = (
     "recorded",
     "leases",
     "failed_replicates",
+    "withdrawn",
     "worse_than_references",
     "expected_gain",
     *LISTED_FIELDS,
@@ -36,7 +38,8 @@ class StudyStatus:
     ``preset``, or ``config``, a file, describes it. ``accuracies_measured`` is None where it measures none. ``leases`` say
     who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
     ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named. ``failed_replicates``
-    counts further measurements of measured designs that failed. ``worse_than_references`` says where no design is better.
+    counts further measurements of measured designs that failed, ``withdrawn`` evaluations that count no more.
+    ``worse_than_references`` says where no design is better.
     ``expected_gain``: what so many more evaluations are expected to add to the hypervolume, from ``low`` to ``high`` nine times
     in ten; None while nothing can be said.
     """
@@ -64,6 +67,7 @@ class StudyStatus:
     given_up: tuple[str, ...] = ()
     measured_by: tuple[str, ...] = ()
     failed_replicates: int = 0
+    withdrawn: int = 0
     worse_than_references: str | None = None
     expected_gain: Mapping[str, float] | None = None
 
@@ -121,6 +125,7 @@ def status(context: StudyContext) -> StudyStatus:
         measured_by=tuple(told_sources(study.store)),
         worse_than_references=study.worse_than_references(),
         expected_gain=_expected_gain(study),
+        withdrawn=len(withdrawn(study.store)),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
 

@@ -29,6 +29,8 @@ INSERT_EVALUATION = (
     "INSERT INTO evaluation (key, status, params, metrics, reason, origin, seconds, extra) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+WITHDRAWN_PREFIX = "withdrawn/"  # of the names of metadata that keep what was withdrawn
+WITHDRAWALS_NAME = "withdrawals"  # how many evaluations were
 REPLACE_LEASE = "REPLACE INTO lease (key, params, owner, process, expires) VALUES (?,?,?,?,?)"
 
 
@@ -159,6 +161,40 @@ class Store(StudyFile):
             connection.execute("DELETE FROM lease WHERE key = ?", (key,))
         assert stored is not None
         return stored
+
+    def withdraw(
+        self, records: Sequence[Record], note: Mapping[str, Any], beside: Sequence[str] = ()
+    ) -> None:
+        """Take evaluations out of the log; what they measured is kept with ``note``, and counts no more.
+
+        Their designs may then be evaluated anew. All of it is on the disk when this returns.
+
+        Args:
+            records: The evaluations, as `records` gives them.
+            note: JSON that is kept with each, such as why.
+            beside: Names of metadata that hold values by design, see `set_meta`; those of these
+                designs are kept with the evaluation, and removed.
+
+        Raises:
+            BadInput: The study is read-only or cannot be written.
+        """
+        with self._writing() as connection:
+            count = len(self.metas(WITHDRAWN_PREFIX))
+            for serial, record in enumerate(records, start=count + 1):
+                kept = {**vars(record), **note, "beside": self._take_values(record.key, beside)}
+                self._write_meta(f"{WITHDRAWN_PREFIX}{serial:06d}", kept)
+                connection.execute("DELETE FROM evaluation WHERE number = ?", (record.number,))
+            self._write_meta(WITHDRAWALS_NAME, count + len(records))
+
+    def _take_values(self, key: str, names: Sequence[str]) -> dict[str, Any]:
+        """Remove the values of a design from metadata that hold values by design, and return them by name."""
+        taken = {}
+        for name in names:
+            values = self.meta(name)
+            if isinstance(values, dict) and key in values:
+                taken[name] = values.pop(key)
+                self._write_meta(name, values)
+        return taken
 
     def claim(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,17 @@ class AskTellStudy(StudyLog):
             raise BadInput("ask", f"cannot propose {shown(n)} designs", "ask for at least 1")
         candidates, _ = self._planner.propose(n, with_analytic(guidance, cheap))
         return candidates
+
+    def evaluate_again(self, records: Sequence[Record]) -> None:
+        """Let the next `optimize` evaluate designs of evaluations that were withdrawn, before any other.
+
+        Args:
+            records: The evaluations, which are no longer in the log; none where they are only dropped.
+
+        Raises:
+            BadInput: The study cannot be written.
+        """
+        self._planner.plan_again(records)
 
     def surrogates(self, guidance: OptimizerOptions | None = None) -> dict[str, Surrogate]:
         """Fit what `ask` chooses candidates by, to look into it.

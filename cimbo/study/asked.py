@@ -277,6 +277,14 @@ class AskedDesigns:
         handed_out.take_back(self._store, [asked.candidate.key for asked in again])
         return again
 
+    def ask_again(self, records: Iterable[Record]) -> None:
+        """Let the next `ask` give out the designs of evaluations that are no longer in the log."""
+        self._note([_afresh(self._asked_before(record)) for record in records])
+
+    def forget(self, records: Iterable[Record]) -> None:
+        """Forget that the designs of evaluations that are no longer in the log were asked for."""
+        self._note([], gone=[record.key for record in records])
+
     def _failed(self) -> dict[str, AskedDesign]:
         """What has failed, was never measured, and is not handed out again already."""
         records = self._study.evaluations()

@@ -16,6 +16,7 @@ from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
 from cimbo.storage import Record, Store
 from cimbo.storage.markup import html_table
+from cimbo.storage.store import WITHDRAWALS_NAME
 from cimbo.study import accuracy_cache, replicates
 from cimbo.study import stored_values as stored
 from cimbo.study.final_front import FinalFront, final_front
@@ -55,6 +56,7 @@ class StudyLog(KeptValues):
         self.store = store
         self.problem = problem
         self.fixed = dict(fixed)
+        self._withdrawals = store.meta(WITHDRAWALS_NAME) or 0
         self._records = self._completed(stored.records(store))
         # Results computed from the log, with the number of evaluations that they cover,
         # so that only new ones are looked at.
@@ -88,6 +90,11 @@ class StudyLog(KeptValues):
         Raises:
             BadInput: A row in the file is damaged.
         """
+        withdrawals = self.store.meta(WITHDRAWALS_NAME) or 0
+        if withdrawals != self._withdrawals:
+            self._withdrawals = withdrawals
+            self._records = []
+            self._forget_front()
         last = self._records[-1].number if self._records else 0
         self._records += self._completed(stored.records(self.store, after=last))
         further = replicates.stored(self.store)

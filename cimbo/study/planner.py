@@ -98,6 +98,25 @@ class Planner:
         self._write(candidates, seconds)
         return Proposed(len(candidates), seconds, tuple(notes))
 
+    def plan_again(self, records: Sequence[Record]) -> None:
+        """Write down designs that are to be evaluated first of all, before what is planned already.
+
+        Args:
+            records: Evaluations of these designs, which are no longer in the log.
+
+        Raises:
+            BadInput: The study cannot be written.
+        """
+        self._fits.clear()
+        space = self._log.problem.space
+        again = {}
+        for record in records:
+            chosen = candidate(space, record.params, origin=record.origin)
+            again[chosen.key] = chosen
+        for planned in self._unfinished():
+            again.setdefault(planned.candidate.key, planned.candidate)
+        self._write(list(again.values()), 0.0)
+
     def _write(self, candidates: Sequence[Candidate], seconds: float) -> None:
         """Write down a batch that took so many seconds to choose."""
         first = len(self._log.evaluations()) + len(self._log.running())

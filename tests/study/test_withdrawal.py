@@ -1,0 +1,110 @@
+"""Evaluations that a user knows to be wrong: they count no more, their values stay, their designs are measured anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
+
+from cimbo import BadInput, Study, open_session
+from cimbo.cli import run
+from cimbo.optimizer.options import OptimizerOptions
+from cimbo.study.withdrawal import withdrawn
+
+SAMPLED = OptimizerOptions(kind="gp", initial=50)
+WRONG_ACCURACY = 500.0
+
+
+def measured_wrongly(design: dict) -> dict[str, float]:
+    return {**measure(design), "accuracy": WRONG_ACCURACY}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A study of eight designs, the last three of which were measured with wrong weights."""
+    path = tmp_path / "s.db"
+    with Study.open(path, SPACE, OBJECTIVES, CONSTRAINTS) as study:
+        study.optimize(measure, 5, guidance=SAMPLED, listener=None)
+        study.optimize(measured_wrongly, 8, guidance=SAMPLED, listener=None, accept_changed=True)
+        for record in study.evaluations()[5:]:
+            study.record_test_accuracy(record.key, WRONG_ACCURACY)
+    return path
+
+
+def test_withdrawn_evaluations_count_no_more_and_are_kept(file):
+    with open_session(file) as session:
+        before = session.study.evaluations()
+        front = [r.key for r in session.study.pareto()]
+        assert {r.key for r in before[5:]} & set(front)
+        found = session.withdraw(where="accuracy > 100", reason="wrong weights")
+        assert found == before[5:]
+        assert session.study.evaluations() == before[:5]
+        assert not {r.key for r in before[5:]} & {r.key for r in session.study.pareto()}
+        assert session.study.test_accuracies() == {}
+        assert session.status().withdrawn == 3
+    with Study.open(file) as study:
+        assert study.evaluations() == before[:5]
+        for kept, record in zip(withdrawn(study.store), before[5:], strict=True):
+            assert kept["metrics"] == record.metrics
+            assert kept["withdrawn"]["why"] == "wrong weights"
+            assert kept["beside"]["accuracy_test"] == WRONG_ACCURACY
+
+
+def test_their_designs_are_measured_first_of_all_where_that_is_wanted(file):
+    with open_session(file) as session:
+        wrong = session.withdraw(since=6, again=True)
+        session.study.optimize(measure, 8, guidance=SAMPLED, listener=None)
+        again = session.study.evaluations()[5:]
+        assert {r.key for r in again} == {r.key for r in wrong}
+        assert all(r.metrics["accuracy"] < WRONG_ACCURACY for r in again)
+
+
+def test_a_reader_that_was_open_before_sees_it(file):
+    with Study.open(file, readonly=True) as reader:
+        assert len(reader.evaluations()) == 8
+        with open_session(file) as session:
+            session.withdraw(since=8)
+            session.study.optimize(measure, 8, guidance=SAMPLED, listener=None)
+        assert reader.evaluations()[-1].metrics["accuracy"] < WRONG_ACCURACY
+
+
+def test_what_was_told_is_asked_again(tmp_path, capsys):
+    with Study.open(tmp_path / "s.db", SPACE, OBJECTIVES) as study:
+        design = study.ask(1)[0]
+        told = study.tell(design, measured_wrongly(design.params))
+    with open_session(tmp_path / "s.db") as session:
+        session.withdraw([told.key[:6]], again=True)
+        [asked] = session.ask(1)
+        assert asked.candidate.key == told.key
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "names no evaluation"),
+        (["zzzz"], "is that of no evaluation"),
+        (["--where", "accuray > 3"], "did you mean accuracy"),
+        (["--where", "accuracy + 3"], "is a number, not a condition"),
+    ],
+)
+def test_what_is_not_understood_withdraws_nothing(file, capsys, words, message):
+    assert run(["withdraw", *words, "--study", str(file)]) == 2
+    assert message in capsys.readouterr().err
+    with Study.open(file, readonly=True) as study:
+        assert len(study.evaluations()) == 8
+
+
+def test_the_command_lists_what_it_withdrew(file, capsys):
+    words = ["withdraw", "--since", "7", "--study", str(file), "--format", "json"]
+    assert run(words) == 0
+    printed = capsys.readouterr()
+    assert [row["number"] for row in json.loads(printed.out)] == [7, 8]
+    assert "2 evaluations are withdrawn" in printed.err
+
+
+def test_nothing_is_withdrawn_while_somebody_evaluates(file):
+    with Study.open(file) as study, open_session(file) as session:
+        design = study.ask(1)[0]
+        study.store.claim([(design.key, design.params)], owner="somebody")
+        with pytest.raises(BadInput, match="stop the search first"):
+            session.withdraw(since=1)
