@@ -1,7 +1,8 @@
-"""The two forms in which an accuracy under the errors of arrays is measured, and what the exact one costs.
+"""The two forms in which an accuracy under the errors of arrays is measured, and how long the exact one takes.
 
-The search measures with noise of the size of the errors; the bit-accurate form computes every partial sum and every reading
-of a converter (:mod:`cimbo.supernets.bit_accurate`). Digital arrays sum without error: there the two are one.
+The equivalent-noise form, which a search uses, adds noise of the size of the errors to each layer's results. The bit-accurate
+form ("exact") computes every partial sum and every reading of a converter (:mod:`cimbo.supernets.bit_accurate`). Digital
+arrays sum without error: there both give the same.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from cimbo.workloads.layers import Workload
 
 # Time of the bit-accurate form on one core, measured on both shipped networks
 SECONDS_PER_READING = 8e-9
-CALIBRATION_IMAGES = (
-    400  # that a bit-accurate measurement computes besides those that it is asked for, at most
-)
+# Images for calibration that a bit-accurate measurement computes, at most, besides those measured
+CALIBRATION_IMAGES = 400
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class FormDifference:
 
 
 def has_bit_accurate(measure: Any) -> bool:
-    """Tells whether an accuracy can be measured in the bit-accurate form.
+    """Tell whether an accuracy can be measured in the bit-accurate form.
 
     Args:
-        measure: The method that measures it.
+        measure: The method ``measure`` of a source of accuracy.
 
     Returns:
-        Whether it takes ``exact`` and ``images``.
+        Whether it has parameters ``exact`` and ``images``.
     """
     return {"exact", "images"} <= signature(measure).parameters.keys()
 
@@ -55,26 +55,27 @@ def compare_forms(accuracy: Any, design: Mapping[str, Any], images: int) -> Form
     """Measures what bit-accurate arrays change in an accuracy, on the first test images.
 
     Args:
-        accuracy: A source of accuracies that `has_bit_accurate`; it may compare the forms itself.
+        accuracy: A source of accuracy that `has_bit_accurate`. A method ``compare_forms`` of its own
+            is preferred, because it can compare the forms image by image.
         design: Genes of the network and of the chip, fixed properties included.
         images: How many images.
 
     Returns:
-        The difference. Where the source says nothing of single images, its error is that of two independent shares.
+        The difference. Unless the source compares the forms itself, the error is that of two
+        accuracies p on n independent images: the variance of each is p (100 - p) / n.
     """
-    own = getattr(accuracy, "compare_forms", None)
-    if callable(own):
-        found: FormDifference = own(design, images)
-        return found
-    exact, equivalent = (
-        accuracy.measure(design, "test", exact=e, images=images) for e in (True, False)
-    )
-    variance = sum(share * (100 - share) for share in (exact, equivalent)) / images
+    own_comparison = getattr(accuracy, "compare_forms", None)
+    if callable(own_comparison):
+        difference: FormDifference = own_comparison(design, images)
+        return difference
+    exact = accuracy.measure(design, "test", exact=True, images=images)
+    equivalent = accuracy.measure(design, "test", exact=False, images=images)
+    variance = (exact * (100 - exact) + equivalent * (100 - equivalent)) / images
     return FormDifference(exact - equivalent, variance**0.5, images)
 
 
 def is_exact_as_measured(chip: Mapping[str, Any]) -> bool:
-    """Tells whether the two forms of the accuracy are one on a chip: its arrays sum without error.
+    """Tell whether both forms give the same accuracy on a chip, because its arrays sum without error.
 
     Args:
         chip: Genes of the chip, fixed properties included.
@@ -89,21 +90,23 @@ def is_exact_as_measured(chip: Mapping[str, Any]) -> bool:
 
 
 def readings_per_image(workload: Workload, array: ArrayDescription) -> float:
-    """Counts what the converters read for one image.
+    """Count the readings of converters for one image.
 
     Args:
         workload: The network; its counts are of one inference.
         array: The arrays.
 
     Returns:
-        Readings of all layers with weights; what the digital unit computes has none.
+        Readings of all layers with weights; attention's products, which the digital unit computes,
+        have none.
     """
-    each = array.slices * array.input_steps
+    readings_per_sum = array.slices * array.input_steps
     total = 0.0
     for layer in workload.layers:
         if not layer.dynamic:
-            blocks = ceil(layer.reduction / array.rows_active)
-            total += layer.px * layer.columns * layer.groups * blocks * each
+            partial_sums = ceil(layer.reduction / array.rows_active)
+            results = layer.px * layer.columns * layer.groups
+            total += results * partial_sums * readings_per_sum
     return total
 
 
@@ -113,7 +116,7 @@ def bit_accurate_seconds(workload: Workload, chip: Mapping[str, Any], images: in
     Args:
         workload: The network; its counts are of one inference.
         chip: Genes of the chip, fixed properties included.
-        images: Images that are measured; the calibration comes on top.
+        images: Images that are measured; those of the calibration are added.
 
     Returns:
         Seconds; 0 where the arrays are digital.

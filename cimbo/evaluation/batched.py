@@ -1,6 +1,7 @@
-"""Costs of many designs at once: computed, or what is known of them without simulating.
+"""Costs of many designs at once, and features from which a surrogate predicts costs.
 
-Each is called with designs as dictionaries, or with canonical rows of a space, which costs less.
+Each class here is called with designs as dictionaries, or given canonical rows of a space (encoded designs, see
+:mod:`cimbo.evaluation.encoded`), which is faster.
 """
 
 from __future__ import annotations
@@ -55,16 +56,15 @@ class AnalyticCost:
         parts = self.evaluator.parts_of(space)
         if self.metric == "area_mm2":
             return np.asarray(hardware.area_mm2(parts.chips(rows)))
-        return simulated_costs(parts.workloads(rows), parts.chips(rows), (self.metric,))[
-            self.metric
-        ]
+        costs = simulated_costs(parts.workloads(rows), parts.chips(rows), (self.metric,))
+        return costs[self.metric]
 
 
 @dataclass(frozen=True, eq=False)
 class CostFeatures:
-    """The physics of costs that a surrogate need not learn, of designs as dictionaries or as rows of a space.
+    """Physical features of designs' costs, which a surrogate then need not learn (`cimbo.hardware.features`).
 
-    Of chips that cimbo's model does not know, which another simulator may take, it is the size of the network alone.
+    For chips that cimbo's model does not know, which another simulator may take, only the size of the network.
     """
 
     evaluator: SimulatedCosts
@@ -73,7 +73,8 @@ class CostFeatures:
         """Each feature (n,) of n designs; see `cimbo.hardware.features`."""
         workloads = [self.evaluator.workload_of(d) for d in designs]
         chips = [self.evaluator.chip_of(d) for d in designs]
-        if not self._knows(dict.fromkeys(name for chip in chips for name in chip)):
+        properties = {name for chip in chips for name in chip}
+        if not self._knows(properties):
             return _log_sizes(workloads)
         return hardware.features(workloads, chips)
 
@@ -94,13 +95,20 @@ class CostFeatures:
         return hardware.features(parts.workloads(rows), parts.chips(rows))
 
     def _knows(self, properties: Iterable[str]) -> bool:
-        """Whether chips with these properties are cimbo's; its own simulator says itself what is wrong with others."""
+        """Whether chips with these properties are cimbo's.
+
+        Where cimbo's own simulator is used they are taken to be, so that its message says what is
+        wrong with them.
+
+        Returns:
+            True where they are.
+        """
         return self.evaluator.simulator == "cimbo" or hardware.is_chip(properties)
 
 
 @dataclass(frozen=True, eq=False)
 class RoleFeatures:
-    """What follows for networks on chips of another simulator whose properties have roles."""
+    """Features of designs on another simulator's chips, from the roles of their properties."""
 
     evaluator: SimulatedCosts
 
@@ -125,8 +133,10 @@ class RoleFeatures:
     def _features(
         self, workloads: list[Workload], chips: Sequence[Mapping[str, Any]]
     ) -> dict[str, Array]:
+        """Each feature (n,) of n networks, each on the chip of the same place."""
         if not workloads:
             return {}
+        # Properties that share a role are multiplied, such as rows and columns of a grid of macros.
         by_role: dict[str, Array] = {}
         for name, role in self.evaluator.roles.items():
             values = np.array([chip[name] for chip in chips], float)
@@ -157,12 +167,12 @@ class NetworkSizes:
         return self._sizes(self.evaluator.parts_of(space).workloads(rows))
 
     def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
-        """Sizes, and what rounding does where stages have bits of their own."""
+        """Sizes of n networks, (n,) each, and features of rounding where stages have bits of their own."""
         sizes = _log_sizes(workloads)
         if self.evaluator.stage_bits:
-            found = [precision_features(workload) for workload in workloads]
+            features = [precision_features(workload) for workload in workloads]
             for name in PRECISION_FEATURES:
-                sizes[name] = np.array([each[name] for each in found])
+                sizes[name] = np.array([of_network[name] for of_network in features])
         return sizes
 
 
@@ -180,15 +190,16 @@ def simulated_costs(
         Each of ``names`` to an array (n,).
 
     Raises:
-        BadInput: When a chip is none.
+        BadInput: When a chip's genes are not valid.
     """
-    answer = dict(hardware.simulate_batch(workloads, chips))
+    costs = dict(hardware.simulate_batch(workloads, chips))
     for name in NETWORK_SIZES:
-        answer[name] = np.array([getattr(w, name) for w in workloads], float)
-    return {name: np.asarray(answer[name]) for name in names}
+        costs[name] = np.array([getattr(workload, name) for workload in workloads], float)
+    return {name: np.asarray(costs[name]) for name in names}
 
 
 def _log_sizes(workloads: list[Workload]) -> dict[str, Array]:
+    """Natural logarithms of multiply-accumulates and parameters of n networks, (n,) each."""
     return {
         "log_macs": np.log([w.macs for w in workloads]),
         "log_parameters": np.log([w.parameters for w in workloads]),

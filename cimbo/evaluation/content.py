@@ -1,4 +1,4 @@
-"""What a file or folder holds, as a short text: two that hold the same have the same digest, wherever they lie."""
+"""Digests of the content of files and folders: equal content has the same digest, wherever it lies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ READ_LAST = "train"  # the folder of images that no accuracy is measured on
 
 @dataclass(frozen=True)
 class FileState:
-    """A file, and what changes when it is written to. ``name`` is relative to what is digested."""
+    """A file, and what changes when it is written to.
+
+    Attributes:
+        name: Path within the folder that is digested; "" for a single file.
+        path: Absolute path.
+        size: Bytes.
+        modified_ns: When it was changed last.
+    """
 
     name: str
     path: str
@@ -27,10 +34,10 @@ class FileState:
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """Computes a digest of the content of a file, or of a folder with all its files.
+    """Compute a digest of the content of a file, or of a folder with all its files.
 
-    What was read is remembered for as long as size and time of the files stay, so asking again
-    costs little.
+    Digests are cached by names, sizes and times of the files, so asking again costs little. Of a
+    folder of more than READ_AT_MOST_BYTES, only the names and sizes of the last files count.
 
     Args:
         path: The file or folder.
@@ -45,7 +52,7 @@ def digest(path: str | os.PathLike[str]) -> str:
 
 
 def _states(path: Path) -> Iterator[FileState]:
-    """The files of ``path``, those of the training set last."""
+    """Yield the file ``path``, or all files in that folder, sorted, those of the training set last."""
     if path.is_file():
         yield _state(path, "")
         return
@@ -58,17 +65,19 @@ def _states(path: Path) -> Iterator[FileState]:
 
 
 def _state(path: Path, name: str) -> FileState:
-    about = path.stat()
-    return FileState(name, str(path.resolve()), about.st_size, about.st_mtime_ns)
+    """Size and time of the file ``path``, under a name."""
+    status = path.stat()
+    return FileState(name, str(path.resolve()), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
 def _content_digest(states: Sequence[FileState]) -> str:
-    total, read = hashlib.sha256(), 0
+    """Digest of files: their names, their sizes, and the content of the first READ_AT_MOST_BYTES."""
+    total, bytes_so_far = hashlib.sha256(), 0
     for state in states:
         total.update(f"{state.name}\0{state.size}\0".encode())
-        read += state.size
-        if read <= READ_AT_MOST_BYTES:
+        bytes_so_far += state.size
+        if bytes_so_far <= READ_AT_MOST_BYTES:
             with Path(state.path).open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{total.hexdigest()[:DIGEST_LENGTH]}"

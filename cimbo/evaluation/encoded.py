@@ -1,6 +1,7 @@
-"""Networks, chips and costs of encoded designs: what a search asks for by the thousand, without a dictionary for each.
+"""Decodes the networks and chips of encoded designs, by the thousand, without a dictionary for each design.
 
-A row of a space splits into the genes of the network and those of the chip. Each distinct part is decoded once and kept.
+An encoded design is a row of integers (d,): for each of the d genes the index of its value, or INACTIVE_INDEX. It splits into
+the genes of the network and those of the chip. Each distinct part is decoded once and kept.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ Part = TypeVar("Part")
 
 @dataclass
 class DesignParts:
-    """The networks and chips of rows of one space.
+    """Decodes the networks and chips of encoded designs of one space.
 
     Attributes:
         space: The space.
-        is_architecture: (d,) whether each gene belongs to the network.
-        workload: A design's active architecture genes -> its network.
+        is_architecture: Whether each gene belongs to the network, (d,).
+        workload: Makes a network of its active genes.
         fixed: Properties that every chip has.
     """
 
@@ -61,13 +62,15 @@ class DesignParts:
         return _each(rows, ~self.is_architecture, self._chips, self._chip)
 
     def _network(self, row: Rows) -> Workload:
+        """Decode the network of one encoded design (d,)."""
         return self.workload(self._decoded(row, self.is_architecture))
 
     def _chip(self, row: Rows) -> dict[str, Any]:
+        """Decode the chip of one encoded design (d,), with the properties that every chip has."""
         return {**self.fixed, **self._decoded(row, ~self.is_architecture)}
 
     def _decoded(self, row: Rows, part: NDArray[np.bool_]) -> Params:
-        """The active genes of ``part`` (d,) of a row (d,)."""
+        """Decode the active genes of an encoded design (d,) for which ``part`` (d,) is True."""
         columns = np.flatnonzero(part & (row != INACTIVE_INDEX))
         choices = self.space.choices
         return {choices[j].name: choices[j].values[row[j]] for j in columns}
@@ -79,7 +82,17 @@ def _each(
     known: dict[bytes, Part],
     make: Callable[[Rows], Part],
 ) -> list[Part]:
-    """What ``make`` gives for each row, made once for rows that agree in ``part`` (d,) and kept in ``known``."""
+    """Decode a part of each row, once for all rows that agree in it.
+
+    Args:
+        rows: Encoded designs, (n, d).
+        part: True for the genes that belong to the part, (d,).
+        known: Parts that were decoded before, by the bytes of their genes; new ones are added.
+        make: Decodes the part of one row.
+
+    Returns:
+        The part of each row; equal parts are the same object.
+    """
     keys = [key.tobytes() for key in np.ascontiguousarray(rows[:, part])]
     if len(known) + len(keys) > MAX_CACHED_PARTS:
         known.clear()

@@ -1,6 +1,7 @@
-"""What decides the numbers of an evaluation: its settings, the content of the files it reads, versions of its models.
+"""Fingerprints of evaluators: all that decides the numbers of an evaluation.
 
-Two evaluators with the same fingerprint measure the same of a design. See `cimbo.study.provenance` for its use.
+That is its settings, the content of the files it reads, and the versions of its models. Two evaluators with the same
+fingerprint measure the same of a design. See `cimbo.study.provenance` for its use.
 """
 
 from __future__ import annotations
@@ -72,27 +73,33 @@ def fingerprint(evaluator: JointEvaluator) -> Fingerprint:
 
 
 def _network(evaluator: JointEvaluator) -> dict[str, Any]:
-    """A family by its name; a file by its layers, and by its content where accuracy may depend on the weights."""
-    asked = evaluator.inference.to_json()
+    """Identify the network: a family by its name; a file by its layers, wherever it lies.
+
+    A file is identified by its content, too, where an accuracy may depend on its weights.
+
+    Returns:
+        JSON.
+    """
+    settings = evaluator.inference.to_json()
     name = evaluator.network
     if is_family_name(name):
-        return {"name": name, **asked}
+        return {"name": name, **settings}
     family = network(name, evaluator.sizes_of_file)
     workload = family.workload(family.largest())
-    found: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "name": "ONNX file" if is_onnx(name) else name,
-        **asked,
+        **settings,
         "macs": workload.macs,
         "parameters": workload.parameters,
         "layers": workload_digest(workload),
     }
     if is_onnx(name) and evaluator.has_accuracy:
-        found["file"] = content.digest(name)
-    return found
+        entries["file"] = content.digest(name)
+    return entries
 
 
 def _accuracy(name: str) -> dict[str, Any]:
-    """A source by its name, a user's function by its files too."""
+    """Identify the source of accuracy by its name; a user's function by the content of its files, too."""
     if not is_python_name(name):
         return {"accuracy": name}
     module = inspect.getmodule(python_object(f"accuracy {name}", name))
@@ -147,7 +154,7 @@ def _is_declared(evaluator: JointEvaluator) -> bool:
 
 
 def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces what options name on the disk by its digest.
+    """Replace the paths of files and folders among options by digests of their content.
 
     Args:
         options: The options by name; nested ones and lists too.
@@ -166,6 +173,7 @@ def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _digested(value: Any) -> Any:
+    """A value of an option with digests in place of paths; lists and mappings entry by entry."""
     if isinstance(value, Mapping):
         return by_content(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -196,7 +204,13 @@ def digested_command(words: Sequence[Any]) -> list[Any]:
 
 
 def _digested_path(text: str) -> str:
-    """The digest of what ``text`` names. A bare word is a path only where it has an ending, as ``table.csv``."""
+    """The digest of the file that a text names; the text itself where it names none.
+
+    A word without / counts as a path only if it has an ending, as ``table.csv``.
+
+    Returns:
+        Digest or text.
+    """
     path = Path(text)
     looks_like_a_path = path.name != text or path.suffix != ""
     if not looks_like_a_path or not path.exists():
@@ -205,7 +219,7 @@ def _digested_path(text: str) -> str:
 
 
 def _version(group: str, name: str) -> str | None:
-    """The version of the package that a plug-in or a foreign simulator comes from; None for what is ours."""
+    """Name and version of the package that a plug-in or another's simulator comes from; None for cimbo's own."""
     for point in entry_points(group=f"cimbo.{group}", name=name):
         if point.dist is not None:
             return f"{point.dist.name} {point.dist.version}"

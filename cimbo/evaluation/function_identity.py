@@ -1,4 +1,4 @@
-"""Which function evaluates: enough of it that another function, or the same one changed, is told apart.
+"""Fingerprints of evaluation functions, by which another function, or the same one changed, is told apart.
 
 A function that another process can import is known by its module, its name and the content of the file that it stands in. Any
 other one, such as a lambda, what another function made, or what stands in the script that runs, is known by its own compiled
@@ -44,15 +44,15 @@ def importable_name(function: object) -> str | None:
 
 
 def _importable(module: str, name: str) -> object:
-    """What a loaded module has under a name with dots; None where that is nothing."""
-    found: object = sys.modules.get(module)
+    """The object that a loaded module has under a dotted name; None where there is none."""
+    value: object = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value
 
 
 def fingerprint_of_callable(evaluate: object) -> dict[str, Any]:
-    """Tell what evaluates, for an evaluator that has no fingerprint of its own.
+    """Make a fingerprint for an evaluator that has none of its own.
 
     Args:
         evaluate: A function, or an object that is called like one.
@@ -72,7 +72,7 @@ def fingerprint_of_callable(evaluate: object) -> dict[str, Any]:
 
 
 def _name(evaluate: object) -> str:
-    """Where a callable is defined, in words."""
+    """Module and name of a callable, or of its class, as "module:name"."""
     if isinstance(evaluate, functools.partial):
         return _name(evaluate.func)
     named: Any = evaluate
@@ -82,7 +82,14 @@ def _name(evaluate: object) -> str:
 
 
 def _parts(value: object, seen: set[int]) -> Iterator[str]:
-    """What a callable is made of. An object's state is no part: it may change with every evaluation."""
+    """Yield texts that together identify a callable: its code and all that it refers to.
+
+    The state of an object is left out, because it may change with every evaluation.
+
+    Args:
+        value: The callable, or something that it refers to.
+        seen: Ids of the values that were visited, so that circles end.
+    """
     if isinstance(value, PLAIN_TYPES):
         yield repr(value)
         return
@@ -111,31 +118,34 @@ def _parts(value: object, seen: set[int]) -> Iterator[str]:
 
 
 def _parts_of_function(function: FunctionType, seen: set[int]) -> Iterator[str]:
-    """The code of a function, its defaults, and what it takes from around it."""
+    """Yield the parts of a function: its code, its defaults, and the outer variables that it reads.
+
+    Variables that it assigns to itself are left out, such as a counter of its calls.
+    """
     yield from _parts_of_code(function.__code__)
     yield from _parts(function.__defaults__, seen)
     yield from _parts(function.__kwdefaults__, seen)
     rebound = _rebound_names(function.__code__)
-    for name, found in inspect.getclosurevars(function).nonlocals.items():
+    for name, value in inspect.getclosurevars(function).nonlocals.items():
         if name not in rebound:
             yield name
-            yield from _parts(found, seen)
+            yield from _parts(value, seen)
     for name in function.__code__.co_names:
-        found = function.__globals__.get(name)
-        if name not in rebound and _is_of_the_same_module(found, function):
+        value = function.__globals__.get(name)
+        if name not in rebound and _is_of_the_same_module(value, function):
             yield name
-            yield from _parts(found, seen)
+            yield from _parts(value, seen)
 
 
-def _is_of_the_same_module(found: object, function: Callable[..., Any]) -> bool:
-    """Whether a global is a constant, or a function that stands beside ``function``."""
-    if isinstance(found, FunctionType):
-        return found.__module__ == function.__module__
-    return isinstance(found, PLAIN_TYPES) and found is not None
+def _is_of_the_same_module(value: object, function: Callable[..., Any]) -> bool:
+    """Whether a global is a constant, or a function of the module of ``function``."""
+    if isinstance(value, FunctionType):
+        return value.__module__ == function.__module__
+    return isinstance(value, PLAIN_TYPES) and value is not None
 
 
 def _rebound_names(code: CodeType) -> set[str]:
-    """Variables of its surroundings that a function changes, as a counter of its calls."""
+    """Names of the outer variables that a function assigns to or deletes."""
     names = set()
     for instruction in dis.get_instructions(code):
         if instruction.opname in REBINDING_INSTRUCTIONS:
@@ -144,7 +154,7 @@ def _rebound_names(code: CodeType) -> set[str]:
 
 
 def _parts_of_code(code: CodeType) -> Iterator[str]:
-    """What a function does, without the lines that it stands on."""
+    """Yield what compiled code consists of, without the numbers of its lines."""
     yield code.co_code.hex()
     yield " ".join((*code.co_names, *code.co_varnames, *code.co_freevars))
     for constant in code.co_consts:

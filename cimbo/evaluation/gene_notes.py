@@ -1,4 +1,8 @@
-"""Which genes an accuracy looked up and what it measured, as a study keeps it beside each evaluation."""
+"""Notes of which genes an accuracy looked up, as a study keeps them beside each evaluation.
+
+A user's accuracy function may depend on few genes of a chip. Those that it looks up are noted, so that one measurement serves
+all designs that agree in them.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 ABOUT_ACCURACY = "accuracy_from"
-"""The name under which it stands in the ``extra`` of a record."""
+"""The name under which a note stands in the ``extra`` of a record."""
 
 
 @dataclass
 class GeneNotes:
-    """What all measurements that are known of looked up.
+    """The genes that any of the measurements so far looked up.
 
     Attributes:
-        genes: Names of genes; None where nothing is known, or something may have looked at every gene.
-        metrics: Names of what was measured.
-        is_empty: Whether nothing is known yet.
+        genes: Names of genes; None where there is no measurement yet, or one may have looked up every gene.
+        metrics: Names of the metrics that were measured.
+        is_empty: Whether there is no measurement yet.
     """
 
     genes: frozenset[str] | None = None
@@ -28,8 +32,8 @@ class GeneNotes:
         """Take in one more measurement.
 
         Args:
-            genes: What it looked up; None where that may be every gene.
-            metrics: What it measured.
+            genes: Names of the genes that it looked up; None where that may be every gene.
+            metrics: Names of the metrics that it measured.
         """
         self.metrics |= set(metrics)
         if genes is None:
@@ -43,25 +47,30 @@ class GeneNotes:
 
 @dataclass(frozen=True)
 class Noted:
-    """One measurement: the genes of the chip that it looked up, None for any, and the metrics that it gave."""
+    """The note of one measurement.
+
+    Attributes:
+        genes: Names of the chip's genes that it looked up; None: it may have looked up any gene.
+        metrics: Names of the metrics that it measured.
+    """
 
     genes: tuple[str, ...] | None
     metrics: tuple[str, ...]
 
 
 def notes_in(extra: Mapping[str, Any]) -> Noted | None:
-    """Read what stands beside the metrics of an evaluation.
+    """Read the note that stands beside the metrics of an evaluation.
 
     Args:
-        extra: JSON of a record, which may come from anywhere.
+        extra: The record's ``extra``, JSON that may come from anywhere.
 
     Returns:
-        What is noted there; None where there is nothing of that form.
+        The note; None where there is none, or it does not have the right form.
     """
-    found = extra.get(ABOUT_ACCURACY)
-    if not isinstance(found, dict):
+    note = extra.get(ABOUT_ACCURACY)
+    if not isinstance(note, dict):
         return None
-    genes, metrics = found.get("genes"), found.get("metrics")
+    genes, metrics = note.get("genes"), note.get("metrics")
     if not _is_names(metrics):
         return None
     if genes is None:
@@ -72,4 +81,5 @@ def notes_in(extra: Mapping[str, Any]) -> Noted | None:
 
 
 def _is_names(value: object) -> TypeGuard[list[str]]:
+    """Whether a value is a list of strings."""
     return isinstance(value, list) and all(isinstance(name, str) for name in value)

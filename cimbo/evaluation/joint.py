@@ -1,4 +1,4 @@
-"""The real evaluation of a joint design: its accuracy measured, its chip simulated."""
+"""Evaluates joint designs: measures the accuracy of the network, and simulates it on the chip."""
 
 from __future__ import annotations
 
@@ -28,22 +28,37 @@ JOINT_METRICS = ("accuracy", *COST_METRICS, *MORE_COSTS, DIE_ACCURACY)
 
 @dataclass
 class JointEvaluator(MeasuredAccuracy):
-    """accuracy ⊕ simulator: a flat dict of genes -> accuracy, latency_ms, energy_uj, area_mm2.
+    """Evaluates a design, a flat dict of genes: accuracy, latency_ms, energy_uj, area_mm2.
 
-    An accuracy serves every chip that shares the genes which shape it, so ``known`` accuracies are not measured again.
-    Which these are the source of accuracy says, or ``told_genes`` does; else those count that it was seen to look up
-    (``notes``), and every one of ``chip_genes`` while that is not known.
-    ``options`` set up the simulator; ``fixed`` are properties of every chip that are no genes of the search.
-    ``sizes_of_file`` are free sizes of a network that is an ONNX file. With the accuracy "none" costs alone are measured.
-    ``stage_bits``: what the bits of a stage or block may be where they are genes.
-    ``inference`` is what a run is asked for, ``more_costs`` are kept of each design besides ``COSTS``.
-    Of another simulator than cimbo's every number is kept.
-    ``prepared`` are costs of designs that were simulated ahead of their turn, by key, ``prepared_seconds`` what that took;
-    what programs print is kept in ``log_folder``. ``wanted`` are metrics that the study needs.
-    ``stages`` are numbers of images after which the measurement of an accuracy that is not worth it is stopped, see
-    `cimbo.evaluation.racing`; ``race`` says what it is worth, and comes from the study.
-    ``files`` and ``simulator_files`` are read by the accuracy and by the simulator, and count by their content.
-    ``roles`` say what properties of another simulator's chips are, see `cimbo.hardware.role_features`.
+    An accuracy depends on few genes of the chip, so one measurement serves all chips that agree in them, and ``known``
+    accuracies are not measured again. Which genes these are, the source of accuracy declares, or ``told_genes`` does;
+    else they are those that the source was seen to look up (``notes``), or all ``chip_genes`` while that is not known.
+
+    Attributes:
+        network: Name or file of the network.
+        accuracy: Name of the source of accuracy; "none": only costs are measured.
+        simulator: Name of the simulator.
+        options: Options of the simulator.
+        fixed: Properties of every chip that are no genes of the search.
+        known: Accuracies that were measured.
+        accuracy_options: Options of the source of accuracy.
+        sizes_of_file: Free sizes of a network that is an ONNX file.
+        inference: Batch, sequence lengths and the like of a run.
+        more_costs: Costs that are kept of each design besides COST_METRICS. Of another simulator than cimbo's every
+            number is kept.
+        prepared: Costs of designs that were simulated ahead of their turn, by key of the design.
+        prepared_seconds: Time that these simulations took, by key.
+        wanted: Metrics that the study needs.
+        log_folder: Where the output of programs is kept; None: nowhere.
+        stage_bits: Values that the bits of a stage or block may have where they are genes.
+        stages: Numbers of images after which a hopeless measurement is stopped, see `cimbo.evaluation.racing`.
+        race: The best designs so far, which a design has to beat; set by the study.
+        notes: Genes that the source of accuracy was seen to look up.
+        chip_genes: Names of the chip's genes that are searched.
+        told_genes: Genes of the chip that the study declares the accuracy to depend on; None: it declares nothing.
+        files: Files that the accuracy reads, which count by their content in the fingerprint.
+        simulator_files: Files that the simulator reads, likewise.
+        roles: Meaning of the properties of another simulator's chips, see `cimbo.hardware.role_features`.
     """
 
     network: str
@@ -71,11 +86,12 @@ class JointEvaluator(MeasuredAccuracy):
     simulator_files: tuple[str, ...] = ()
 
     def __call__(self, design: Params) -> dict[str, float]:
-        """Measures a design: what the study asks of its network on its chip."""
+        """Evaluate a design, given as its active genes: costs, and the accuracy if one is measured."""
         with logs.log_of(self.log_folder, design):
             return self._evaluate(design)
 
     def _evaluate(self, design: Params) -> dict[str, float]:
+        """The metrics of a design, with notes of what its accuracy depended on."""
         costs = self.simulated(design)  # first: it is quick, and may fail
         if not self.has_accuracy:
             return costs
@@ -100,7 +116,7 @@ class JointEvaluator(MeasuredAccuracy):
         return NotedMetrics({**found.metrics, **interval}, self._about(found))
 
     def race_against(self, race: Race) -> None:
-        """Takes in what a measurement has to beat from now on.
+        """Set what a measurement has to beat from now on.
 
         Args:
             race: The best designs so far; ignored where the accuracy is not measured in stages.
@@ -134,24 +150,31 @@ class JointEvaluator(MeasuredAccuracy):
                 check()
 
     def keep_logs(self, folder: str) -> None:
-        """Keeps what programs print from now on.
+        """Keep what programs print from now on.
 
         Args:
-            folder: Where, a file for each design.
+            folder: Where the log of each design is written.
         """
         self.log_folder = folder
 
     def _may_give(self, metric: str) -> bool:
-        """Whether the source of accuracy has a method for a metric, or is a function, which says it when it is called."""
+        """Whether the source of accuracy may give a metric.
+
+        It does if it has a method of that name. Of a user's function this shows only when it is called.
+
+        Returns:
+            False where it certainly does not.
+        """
         return hasattr(self._accuracy, metric) or hasattr(self._accuracy, "answer")
 
     def try_first(self, designs: Sequence[Params]) -> None:
-        """Simulates designs until one succeeds, and lets a user's own accuracy function show that it works.
+        """Try a user's own simulator and accuracy on designs until each succeeds once.
 
-        Nothing happens where neither is somebody else's code. What was measured is not measured again.
+        So code that always fails is found before a search. Nothing happens for cimbo's own code. What
+        was measured here is not measured again.
 
         Args:
-            designs: What is tried, in order; of an accuracy first what has most genes of a chip.
+            designs: What is tried, in order; for an accuracy, those with most genes come first.
 
         Raises:
             BadInput: When all of them fail.
@@ -162,7 +185,7 @@ class JointEvaluator(MeasuredAccuracy):
             self._try_accuracy(ordered)
 
     def _try_accuracy(self, designs: Sequence[Params]) -> None:
-        """Measures the accuracy of designs until one succeeds."""
+        """Measure the accuracy of designs until one succeeds. Raises BadInput where all fail."""
         for design in designs:
             if self.known.find(design, self.quality_metric) is not None:
                 return
@@ -184,7 +207,7 @@ class JointEvaluator(MeasuredAccuracy):
 
     @property
     def measured_later(self) -> tuple[str, ...]:
-        """Metrics that a search measures or computes besides what is tried before it."""
+        """Names of metrics that appear in a search but not in what `try_first` has measured."""
         if self.has_accuracy:
             return tuple(self.quality_metrics)
         return ()
@@ -204,10 +227,10 @@ class JointEvaluator(MeasuredAccuracy):
         return fingerprint(self)
 
     def at_converter_noise(self, noise_lsb: float) -> JointEvaluator:
-        """Makes the same evaluation with another noise of the converters.
+        """Make the same evaluator with another noise of the converters.
 
         Args:
-            noise_lsb: How much a converter's readings vary, in its steps.
+            noise_lsb: Standard deviation of a converter's readings, in its steps.
 
         Returns:
             A new evaluator, which knows none of this one's accuracies.
@@ -217,9 +240,9 @@ class JointEvaluator(MeasuredAccuracy):
 
     @property
     def sizes(self) -> NetworkSizes:
-        """What is known of designs' accuracy without measuring it."""
+        """Sizes of networks, as features from which a surrogate predicts their accuracy."""
         return NetworkSizes(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """To another process go the settings and what is known, not the loaded networks."""
+        """Leave out what is loaded (names with _): another process loads it anew."""
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}

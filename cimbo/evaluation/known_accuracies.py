@@ -13,7 +13,12 @@ Genes = frozenset[str] | None
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured of a design, and the genes that this depended on."""
+    """One measurement of a design.
+
+    Attributes:
+        metrics: What was measured, by name.
+        genes: Names of the genes that it depended on; None: it may depend on any gene.
+    """
 
     metrics: Mapping[str, float]
     genes: Genes
@@ -21,10 +26,10 @@ class Finding:
 
 @dataclass
 class KnownAccuracies:
-    """Accuracies that serve every design which agrees with a measured one in all that the measurement depended on.
+    """Measured accuracies, each of which serves all designs with the same values of the genes that it depended on.
 
     Attributes:
-        by_genes: For each set of genes, metrics by the values of these genes.
+        by_genes: For each set of genes: the values of these genes, as JSON, to the metrics.
     """
 
     by_genes: dict[Genes, dict[str, dict[str, float]]] = field(default_factory=dict)
@@ -34,7 +39,7 @@ class KnownAccuracies:
 
         Args:
             design: Each active gene to its value.
-            metric: What is asked for.
+            metric: Name of the metric that is wanted.
 
         Returns:
             The measurement that has this metric; None where there is none.
@@ -61,6 +66,6 @@ class KnownAccuracies:
 
 
 def _key(design: Mapping[str, Any], genes: Genes) -> str:
-    """Equal for designs that agree in ``genes``; one that a design does not have is none of its values."""
+    """The values of ``genes`` (None: of all genes) in a design, as JSON; null for a gene that it does not have."""
     names = design if genes is None else genes
     return json.dumps([(name, design.get(name)) for name in sorted(names)])

@@ -1,4 +1,4 @@
-"""The accuracy of designs, in either form of their arrays' errors: the network's side of a joint evaluation."""
+"""Measures the accuracy of designs under their arrays' errors: the network's side of a joint evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_ACCURACY = "none"  # the source of accuracy of a study that measures costs al
 
 
 class MeasuredAccuracy(SimulatedCosts):
-    """What a joint evaluation knows of accuracies; the settings are those of `cimbo.evaluation.joint.JointEvaluator`."""
+    """The part of a joint evaluator that measures accuracies; its attributes are described there (`JointEvaluator`)."""
 
     accuracy: str
     accuracy_options: Mapping[str, Any]
@@ -42,78 +42,103 @@ class MeasuredAccuracy(SimulatedCosts):
 
     @property
     def quality_metric(self) -> str:
-        """What the source of accuracy says of a network: ``accuracy``, or of language models ``perplexity``."""
+        """Name of the metric that the source gives: ``accuracy``, or for language models ``perplexity``."""
         return published.metric_of(self.accuracy)
 
     def _interval(self, accuracy: float) -> dict[str, float]:
-        """95 % confidence interval of an accuracy that was measured on a subset of the images, where the source gives one."""
+        """The 95 % confidence interval of an accuracy measured on a subset of the images.
+
+        Returns:
+            ``accuracy_low`` and ``accuracy_high``; nothing where the source gives no interval.
+        """
         interval = getattr(self._accuracy, "interval", None)
         if interval:
             return dict(zip(("accuracy_low", "accuracy_high"), interval(accuracy), strict=True))
         return {}
 
     def _known_or_measured(self, design: Params) -> Finding:
-        """What the source of accuracy says of a design, measured now where it is not known."""
-        found = self.known.find(design, self.quality_metric)
-        if found is None:
-            found = self._measured(design)
-            self._keep(design, found)
-        return found
+        """The accuracy of a design: a known one, or else measured now and kept."""
+        finding = self.known.find(design, self.quality_metric)
+        if finding is None:
+            finding = self._measured(design)
+            self._keep(design, finding)
+        return finding
 
     def _measured(self, design: Params) -> Finding:
-        """What the source of accuracy says of a design, measured now."""
-        whole = {**self.fixed, **design}
+        """Measure the accuracy of a design now.
+
+        A source with a method ``answer``, such as a user's function, also says which genes it looked
+        up. From such a source, genes that it was declared not to depend on are hidden.
+
+        Returns:
+            The metrics, and the genes that they depend on.
+        """
+        whole_design = {**self.fixed, **design}
         depends_on = self._declared_genes()
         ask = getattr(self._accuracy, "answer", None)
         if ask is None:
-            return Finding({self.quality_metric: self._accuracy.measure(whole)}, depends_on)
+            metrics = {self.quality_metric: self._accuracy.measure(whole_design)}
+            return Finding(metrics, depends_on)
         hidden: frozenset[str] = frozenset()
         if depends_on is not None:
             hidden = frozenset({*self._chip_names, *design}) - depends_on - self.fixed.keys()
         declared_by = "its attribute genes"
         if self.told_genes is not None:
             declared_by = "[expensive] genes"
-        answer = ask(whole, hidden, declared_by, costs=self.costs_kept)
+        answer = ask(whole_design, hidden, declared_by, costs=self.costs_kept)
         if depends_on is None and answer.looked_up is not None:
             depends_on = frozenset({*self._architecture, *answer.looked_up})
         return Finding(dict(answer.metrics), depends_on)
 
-    def _keep(self, design: Mapping[str, Any], found: Finding) -> None:
-        """Lets what was measured serve the designs that agree in all that it depended on."""
-        self.known.add(design, found.genes, found.metrics)
-        self.notes.learn(found.genes, found.metrics)
+    def _keep(self, design: Mapping[str, Any], finding: Finding) -> None:
+        """Keep a measurement for all designs that agree in the genes that it depended on."""
+        self.known.add(design, finding.genes, finding.metrics)
+        self.notes.learn(finding.genes, finding.metrics)
 
-    def _about(self, found: Finding) -> dict[str, Any]:
-        """What is kept beside the metrics of a user's own source: the genes of the chip that they depend on."""
+    def _about(self, finding: Finding) -> dict[str, Any]:
+        """The note kept beside the metrics of a user's own source: which genes of the chip they depend on.
+
+        Returns:
+            The note as `cimbo.evaluation.gene_notes` reads it; empty for cimbo's own sources.
+        """
         if not is_own(self.accuracy):
             return {}
         genes = None
-        if found.genes is not None:
-            genes = sorted(found.genes - self._architecture.keys())
-        return {ABOUT_ACCURACY: {"genes": genes, "metrics": sorted(found.metrics)}}
+        if finding.genes is not None:
+            genes = sorted(finding.genes - self._architecture.keys())
+        return {ABOUT_ACCURACY: {"genes": genes, "metrics": sorted(finding.metrics)}}
 
     def _of_dies(self, design: Params, quality: Mapping[str, float]) -> dict[str, float]:
-        """The accuracy that 95 % of dies reach, where the study asks for it and the source measures it by itself."""
+        """The accuracy that 95 % of dies reach, where the study wants it and the source has a method for it.
+
+        Args:
+            design: Each active gene to its value.
+            quality: The design's accuracy, which saves a measurement if it is of all images.
+
+        Returns:
+            The metric DIE_ACCURACY, or nothing.
+        """
         measure: Callable[..., float] | None = getattr(self._accuracy, DIE_ACCURACY, None)
         if DIE_ACCURACY not in self.more_costs or measure is None:
             return {}
-        found = self.known.find(design, DIE_ACCURACY)
-        if found is None:
+        finding = self.known.find(design, DIE_ACCURACY)
+        if finding is None:
             mean = None
             if at_target_fidelity(quality, self.quality_metric):
                 mean = quality[self.quality_metric]
             value = measure({**self.fixed, **design}, mean=mean)
-            found = Finding({DIE_ACCURACY: value}, self._declared_genes())
-            self.known.add(design, found.genes, found.metrics)
-        return {DIE_ACCURACY: found.metrics[DIE_ACCURACY]}
+            finding = Finding({DIE_ACCURACY: value}, self._declared_genes())
+            self.known.add(design, finding.genes, finding.metrics)
+        return {DIE_ACCURACY: finding.metrics[DIE_ACCURACY]}
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Takes in accuracies that were measured before, by whichever process.
+        """Take in accuracies that were measured before, perhaps by another process.
 
         Args:
             design: Each active gene to its value.
-            metrics: What was measured of it; an accuracy counts only where it was measured in full.
-                A `cimbo.problem.noted_metrics.NotedMetrics` may say which genes it depended on.
+            metrics: The metrics of its evaluation; an accuracy counts only if all images were looked
+                at. A `cimbo.problem.noted_metrics.NotedMetrics` has a note of the genes that it
+                depended on.
         """
         quality = self.quality_metric
         noted = notes_in(about(metrics))
@@ -131,10 +156,10 @@ class MeasuredAccuracy(SimulatedCosts):
         self._keep(design, Finding(kept, genes))
 
     def learn_notes(self, extra: Mapping[str, Any]) -> None:
-        """Takes in which genes a function's accuracy depended on, without the accuracy itself.
+        """Take in which genes a user's function looked up, without the accuracy itself.
 
         Args:
-            extra: What is kept beside the metrics of an evaluation.
+            extra: The ``extra`` of an evaluation's record; without a note, any gene may have counted.
         """
         if not is_python_name(self.accuracy):
             return
@@ -162,7 +187,7 @@ class MeasuredAccuracy(SimulatedCosts):
         return self._accuracy.measure({**self.fixed, **design}, "test")
 
     def has_bit_accurate(self) -> bool:
-        """Whether the accuracy can be measured with the errors of the arrays in their exact form."""
+        """Whether the accuracy can be measured on bit-accurate arrays."""
         if not self.has_accuracy:
             return False
         return array_forms.has_bit_accurate(self._accuracy.measure)
@@ -177,7 +202,7 @@ class MeasuredAccuracy(SimulatedCosts):
             images: How many images both forms see.
 
         Returns:
-            The difference; none, without measuring, where the arrays are digital.
+            The difference; 0 without measuring where the arrays are digital.
         """
         if array_forms.is_exact_as_measured(self.chip_of(design)):
             return FormDifference(0.0, 0.0, images)
@@ -194,8 +219,9 @@ class MeasuredAccuracy(SimulatedCosts):
             Seconds; 0 where the arrays are digital.
         """
         workload, chip = self.placed(design)
-        one_image = array_forms.bit_accurate_seconds(workload, chip, images)
-        return one_image / self.inference.batch
+        # Counts of the workload are those of a whole batch.
+        batch_seconds = array_forms.bit_accurate_seconds(workload, chip, images)
+        return batch_seconds / self.inference.batch
 
     def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> float:
         """Measures how bit-accurate arrays change the accuracy, compared with equivalent noise.
@@ -212,7 +238,7 @@ class MeasuredAccuracy(SimulatedCosts):
         return self.compare_forms(design, images).points
 
     def on_bit_accurate_arrays(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Measures the accuracy with the errors of the arrays in their exact form.
+        """Measure the accuracy on bit-accurate arrays.
 
         Args:
             design: Each active gene to its value.
@@ -234,7 +260,7 @@ class MeasuredAccuracy(SimulatedCosts):
         return measure({**self.fixed, **design}, part, exact=True)
 
     def error_losses(self, design: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Measures what a design loses to each cause of its arrays' errors, and in which layer.
+        """Measure what a design loses to each cause of its arrays' errors, and in which layer.
 
         Args:
             design: Each active gene to its value.
@@ -244,7 +270,7 @@ class MeasuredAccuracy(SimulatedCosts):
             `cimbo.evaluation.accuracy.error_losses`.
 
         Raises:
-            BadInput: When the accuracy knows no causes.
+            BadInput: When the source of accuracy cannot switch single causes off.
         """
         measure = None
         if self.has_accuracy:
@@ -252,8 +278,8 @@ class MeasuredAccuracy(SimulatedCosts):
         if measure is None:
             todo = "measure the accuracy of a shipped super-network"
             raise BadInput(f"accuracy {self.accuracy!r}", "knows no causes of errors", todo)
-        found: Mapping[str, Any] = measure({**self.fixed, **design}, self.workload_of(design))
-        return found
+        losses: Mapping[str, Any] = measure({**self.fixed, **design}, self.workload_of(design))
+        return losses
 
     def on_some_images(self, design: Mapping[str, Any], images: int) -> float:
         """Measures the accuracy on a part of the validation images.
@@ -278,32 +304,36 @@ class MeasuredAccuracy(SimulatedCosts):
         declared = self._declared_genes()
         if declared is not None:
             return declared
-        # Undeclared: those that were looked up so far, and every gene while that is not known
+        # Nothing is declared: those that were looked up so far, or every gene while that is not known.
         if self.notes.genes is None:
             return architecture | self._chip_names
         return architecture | (self.notes.genes & self._chip_names)
 
     def is_blind_to_chip(self) -> bool:
-        """Whether the accuracy is a user's own and known to be the same on every chip."""
+        """Whether the accuracy is a user's own and is known to depend on no gene of a chip."""
         if not self.has_accuracy or not is_own(self.accuracy):
             return False
-        looked_at = self._declared_genes()
-        if looked_at is None:
-            looked_at = self.notes.genes
-        if looked_at is None:
+        depends_on = self._declared_genes()
+        if depends_on is None:
+            depends_on = self.notes.genes
+        if depends_on is None:
             return False
-        return not looked_at & {*self._chip_names, *self.fixed}
+        return not depends_on & {*self._chip_names, *self.fixed}
 
     @property
     def quality_metrics(self) -> tuple[str, ...]:
-        """What the source of accuracy gives, as far as that is known: the quality, and what comes with it."""
+        """Names of the metrics that the source of accuracy gives, as far as they are known."""
         named = dict.fromkeys((self.quality_metric, *sorted(self.notes.metrics)))
         if DIE_ACCURACY in self.more_costs and hasattr(self._accuracy, DIE_ACCURACY):
             named[DIE_ACCURACY] = None
         return tuple(named)
 
     def _declared_genes(self) -> frozenset[str] | None:
-        """The genes that the accuracy is said to depend on, those of the network among them; None where nobody says it."""
+        """The genes that the accuracy is declared to depend on, by its source or by the study.
+
+        Returns:
+            Names, with all genes of the network; None where neither declares anything.
+        """
         declared: Iterable[str] | None = self._accuracy.genes
         if declared is None:
             if self.told_genes is None:
@@ -313,11 +343,12 @@ class MeasuredAccuracy(SimulatedCosts):
 
     @cached_property
     def _chip_names(self) -> frozenset[str]:
-        """Names of the genes of the chips; of all that cimbo knows where nobody said which are searched."""
+        """Names of the chip's genes that are searched; of all genes of cimbo's chips where that is not known."""
         if self.chip_genes:
             return frozenset(self.chip_genes)
         return frozenset({*REQUIRED_GENES, *DEFAULT_GENES})
 
     @cached_property
     def _accuracy(self) -> Accuracy:
+        """The source of accuracy, set up with its options; it may load a learning library."""
         return accuracy_source(self.accuracy, self.accuracy_options)

@@ -1,4 +1,4 @@
-"""An accuracy measured on a few images, then on more, for as long as the design may still be worth it."""
+"""Measures an accuracy on a few images, then on more, as long as the design may still beat the best ones so far."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class CountedAccuracy(Protocol):
 
 
 def counted(source: object, name: str) -> CountedAccuracy:
-    """Checks that an accuracy can be measured in stages.
+    """Check that an accuracy can be measured in stages.
 
     Args:
-        source: What measures it.
-        name: What the study calls it, for the error.
+        source: The source of accuracy.
+        name: Its name in the study, for the error.
 
     Returns:
         ``source`` itself.
@@ -68,43 +68,42 @@ def raced(
     """Measure the accuracy of a design in stages.
 
     Args:
-        source: What measures.
+        source: The source of accuracy.
         design: The design's active genes.
         fixed: Properties of every chip that are no genes.
         stages: Numbers of images, ascending, after which the measurement may be stopped.
-        race: What the design has to beat.
-        costs: Its other metrics.
+        race: The best designs so far, which the design has to beat.
+        costs: The design's other metrics.
 
     Returns:
-        The accuracy in percent, its fidelity, its deviation from what all images would say in points, and the images.
+        The metrics that `stated` makes of the images that were looked at.
     """
     total = source.image_count()
     key = canonical_key(design)
     right, seen = 0, 0
-    found: dict[str, float] = {}
+    quality: dict[str, float] = {}
     for last in [*(n for n in stages if n < total), total]:
         right += source.count_right({**fixed, **design}, seen, last)
         seen = last
-        found = stated(right, seen, total)
-        std = found[ACCURACY_METRIC + DEVIATION_SUFFIX]
-        if race.is_hopeless(
-            key, ACCURACY_METRIC, std, {**costs, ACCURACY_METRIC: found[ACCURACY_METRIC]}
-        ):
+        quality = stated(right, seen, total)
+        deviation = quality[ACCURACY_METRIC + DEVIATION_SUFFIX]
+        metrics = {**costs, ACCURACY_METRIC: quality[ACCURACY_METRIC]}
+        if race.is_hopeless(key, ACCURACY_METRIC, deviation, metrics):
             break
-    return found
+    return quality
 
 
 def stated(right: int, seen: int, total: int) -> dict[str, float]:
-    """States an accuracy of which a part of the images is looked at.
+    """State an accuracy that was measured on a part of the images, with its error.
 
     Args:
-        right: How many were classified rightly.
-        seen: How many were looked at, at least one.
-        total: How many there are.
+        right: Images that were classified rightly.
+        seen: Images that were looked at, at least one.
+        total: Images that there are.
 
     Returns:
-        The accuracy in percent, its fidelity (the share that was seen), its standard deviation in
-        points, and the number of images.
+        The accuracy in percent, its fidelity (the fraction of the images that were looked at), its
+        standard deviation around the accuracy on all images in points, and the number of images.
     """
     return {
         ACCURACY_METRIC: 100.0 * right / seen,

@@ -42,31 +42,40 @@ def evaluate(
     if len(shares) != len(workloads) or not (shares > 0).all():
         what = f"{list(weights)} are not {len(workloads)} positive numbers"
         raise BadInput("weights", what, "give one for each network")
-    answer = hardware.simulate_batch(list(workloads.values()), [dict(design)] * len(workloads))
-    found = {"area_mm2": float(hardware.area_mm2([dict(design)])[0])}
+    costs_of_networks = hardware.simulate_batch(
+        list(workloads.values()), [dict(design)] * len(workloads)
+    )
+    metrics = {"area_mm2": float(hardware.area_mm2([dict(design)])[0])}
     for metric in SHARED_COSTS:
-        costs = np.asarray(answer[metric], dtype=float)
-        found[metric] = float(shares @ costs / shares.sum())
-        found[f"worst_{metric}"] = float(costs.max())
+        costs = np.asarray(costs_of_networks[metric], dtype=float)
+        metrics[metric] = float(shares @ costs / shares.sum())
+        metrics[f"worst_{metric}"] = float(costs.max())
         for name, cost in zip(workloads, costs.tolist(), strict=True):
-            found[f"{metric}_{name}"] = cost
-    return found
+            metrics[f"{metric}_{name}"] = cost
+    return metrics
 
 
 def _workloads(networks: Sequence[str]) -> dict[str, Workload]:
-    """Each network's layers by a name that can stand in an expression."""
-    found: dict[str, Workload] = {}
+    """The largest sub-network of each network, by a name that can stand in an expression.
+
+    Raises BadInput where there is none, or two have the same name.
+
+    Returns:
+        Name to layers, in the order of ``networks``.
+    """
+    workloads: dict[str, Workload] = {}
     for name in networks:
         family = network(name)
         short = _short_name(name)
-        if short in found:
+        if short in workloads:
             raise BadInput("networks", f"name {short} twice", "rename one of the files")
-        found[short] = family.workload(family.largest())
-    if not found:
+        workloads[short] = family.workload(family.largest())
+    if not workloads:
         raise BadInput("networks", "are none", "name at least one")
-    return found
+    return workloads
 
 
 def _short_name(name: str) -> str:
+    """A network's name, or that of its file, with _ in place of all but letters and digits."""
     called = Path(name).stem if is_onnx(name) else name
     return "".join(letter if letter.isalnum() else "_" for letter in called)

@@ -46,7 +46,7 @@ MOST_KEPT_WORKLOADS = 20_000  # workloads kept in memory
 
 
 class SimulatedCosts:
-    """What a joint evaluation knows of costs; the settings are those of `cimbo.evaluation.joint.JointEvaluator`."""
+    """The part of a joint evaluator that simulates costs; its attributes are described there (`JointEvaluator`)."""
 
     network: str
     simulator: str
@@ -62,24 +62,23 @@ class SimulatedCosts:
     roles: Mapping[str, str]
 
     def simulated(self, design: Params) -> dict[str, float]:
-        """Computes the costs of a design by the study's simulator.
+        """Compute the costs of a design by the study's simulator, or look them up if they are prepared.
 
         Args:
             design: Each active gene to its value.
 
         Returns:
-            The costs that are kept, and of another simulator than cimbo's every number.
+            ``costs_kept``; of another simulator than cimbo's every number that it gives.
         """
-        known = None
-        if self.prepared:
+        if self.prepared:  # a key takes time to compute
             known = self.prepared.get(canonical_key(design))
-        if known is not None:
-            return dict(known)
+            if known is not None:
+                return dict(known)
         return self._simulated(design)
 
     def _simulated(self, design: Params) -> dict[str, float]:
-        """The costs of ``design``, simulated now."""
-        return self._costs_said(design, self._said(design))
+        """The costs of a design, simulated now."""
+        return self._kept_costs(design, self._simulator_answer(design))
 
     def with_layers(self, design: Params) -> tuple[dict[str, float], list[Any]]:
         """Simulates a design now, whatever is known of it.
@@ -91,35 +90,37 @@ class SimulatedCosts:
             The costs as `simulated` gives them, and what the simulator says of each layer; an empty
             list where it says nothing.
         """
-        said = self._said(design)
-        layers = said.get("layers")
+        answer = self._simulator_answer(design)
+        layers = answer.get("layers")
         if not isinstance(layers, list | tuple):
             layers = ()
-        return self._costs_said(design, said), list(layers)
+        return self._kept_costs(design, answer), list(layers)
 
-    def _said(self, design: Params) -> dict[str, Any]:
-        """What the simulator answers."""
+    def _simulator_answer(self, design: Params) -> dict[str, Any]:
+        """Everything that the simulator answers for a design."""
         return dict(ask(self._simulator, self.workload_of(design), self.chip_of(design)))
 
-    def _costs_said(self, design: Params, said: Mapping[str, Any]) -> dict[str, float]:
-        """The costs that are kept of what the simulator said."""
-        refuse_texts(said, (*self.costs_kept, *self.wanted), f"simulator {self.simulator}")
+    def _kept_costs(self, design: Params, answer: Mapping[str, Any]) -> dict[str, float]:
+        """Select the costs that are kept of a simulator's answer, and add those that follow from them.
+
+        Args:
+            design: The design that was simulated.
+            answer: What the simulator answered.
+
+        Returns:
+            Costs by name. Raises WrongAnswer where one of them is a text.
+        """
+        refuse_texts(answer, (*self.costs_kept, *self.wanted), f"simulator {self.simulator}")
         workload, chip = self.workload_of(design), self.chip_of(design)
-        answer = {name: getattr(workload, name) for name in NETWORK_SIZES} | dict(said)
+        metrics = {name: getattr(workload, name) for name in NETWORK_SIZES} | dict(answer)
         # Area is a property of the chip alone. If the simulator does not give it, it is
         # that of cimbo's model.
-        if "area_mm2" not in answer and hardware.is_chip(chip):
-            answer["area_mm2"] = hardware.area_mm2([chip])[0]
-        answer = with_rates(answer, self.inference.batch)
-        costs = {name: float(answer[name]) for name in self.costs_kept if name in answer}
-        if self.simulator == "cimbo":
-            return costs
-        for name, value in said.items():
-            number = None
-            if not isinstance(value, bool):
-                number = finite(value)
-            if name not in costs and number is not None:
-                costs[name] = number
+        if "area_mm2" not in metrics and hardware.is_chip(chip):
+            metrics["area_mm2"] = hardware.area_mm2([chip])[0]
+        metrics = with_rates(metrics, self.inference.batch)
+        costs = {name: float(metrics[name]) for name in self.costs_kept if name in metrics}
+        if self.simulator != "cimbo":
+            _add_numbers(costs, answer)
         return costs
 
     @property
@@ -128,9 +129,9 @@ class SimulatedCosts:
         return (*COST_METRICS, *(name for name in self.more_costs if name in MORE_COSTS))
 
     def try_first(self, designs: Sequence[Params]) -> None:
-        """Simulates designs until one succeeds, so that a program that always fails is found out.
+        """Simulate designs until one succeeds, so that a program that always fails is found out.
 
-        Nothing happens where the simulator is no such program.
+        Nothing happens where the simulator is one of cimbo's own.
 
         Args:
             designs: What is tried, in order.
@@ -146,7 +147,7 @@ class SimulatedCosts:
             )
 
     def is_placed(self, design: Mapping[str, Any]) -> bool:
-        """Tells whether cimbo's chip model understands a design's chip.
+        """Tell whether a design's chip is one of cimbo's chip model.
 
         Args:
             design: Each active gene to its value.
@@ -157,7 +158,7 @@ class SimulatedCosts:
         return hardware.is_chip(self.chip_of(design))
 
     def placed(self, design: Mapping[str, Any]) -> tuple[Workload, dict[str, Any]]:
-        """Splits a design into its network and its chip.
+        """Split a design into its network and its chip.
 
         Args:
             design: Each active gene to its value.
@@ -172,18 +173,18 @@ class SimulatedCosts:
 
     @property
     def tells_chip_bits(self) -> bool:
-        """Whether the simulator is told layers at other bits than they say themselves."""
+        """Whether the simulator is told layers at the bits of the chip, not at those that a file states."""
         largest = self._family.workload(self._family.largest())
         return is_told_chip_bits(self.simulator, largest)
 
     @property
     def features(self) -> CostFeatures:
-        """What is known of designs' costs without simulating them."""
+        """Physical features from which a surrogate predicts costs."""
         return CostFeatures(self)
 
     @property
     def role_features(self) -> RoleFeatures | None:
-        """What follows from the roles of the chips' properties; None where they have none."""
+        """Features from the roles of another simulator's chip properties; None where there are no roles."""
         if not self.roles:
             return None
         return RoleFeatures(self)
@@ -209,13 +210,13 @@ class SimulatedCosts:
         return simulated_costs(workloads, [self.chip_of(d) for d in designs], self.costs_kept)
 
     def parts_of(self, space: SearchSpace) -> DesignParts:
-        """Finds the networks and chips of a space; those of one space are kept.
+        """Make what decodes the networks and chips of a space's rows, or the one made for it before.
 
         Args:
-            space: The space whose rows are asked for.
+            space: The space.
 
         Returns:
-            What decodes its rows.
+            The decoder.
         """
         parts = self.__dict__.get("_parts")
         if parts is None or parts.space is not space:
@@ -225,18 +226,18 @@ class SimulatedCosts:
         return parts
 
     def chip_of(self, design: Mapping[str, Any]) -> dict[str, Any]:
-        """Takes the chip out of a design.
+        """Take the chip out of a design.
 
         Args:
             design: Each active gene to its value.
 
         Returns:
-            The genes that are none of the network, and the properties that every chip has.
+            The genes that do not belong to the network, and the properties that every chip has.
         """
         return {**self.fixed, **{k: v for k, v in design.items() if k not in self._architecture}}
 
     def workload_of(self, design: Mapping[str, Any]) -> Workload:
-        """Makes the layers of a design's network; those of one network are made once.
+        """Make the layers of a design's network; designs with the same network share them.
 
         Args:
             design: Each active gene to its value.
@@ -248,33 +249,47 @@ class SimulatedCosts:
             BadInput: When a gene of the network is missing or wrong.
         """
         key = tuple(design.get(name) for name in self._architecture)
-        found = self._workloads.get(key)
-        if found is None:
+        workload = self._workloads.get(key)
+        if workload is None:
             if len(self._workloads) >= MOST_KEPT_WORKLOADS:
                 self._workloads.clear()
-            found = self._workloads[key] = self._family.workload(design)
-        return found
+            workload = self._workloads[key] = self._family.workload(design)
+        return workload
 
     @cached_property
     def _workloads(self) -> dict[tuple[Any, ...], Workload]:
+        """Networks that were made, by the values of the architecture genes."""
         return {}
 
     @cached_property
     def _architecture(self) -> dict[str, None]:
-        return dict.fromkeys(c.name for c in self._family.choices())  # a set that keeps its order
+        """Names of the network's genes: a dictionary serves as a set that keeps its order."""
+        return dict.fromkeys(choice.name for choice in self._family.choices())
 
     @cached_property
     def _family(self) -> Network:
-        asked = with_settings(network(self.network, self.sizes_of_file), self.inference)
-        return with_stage_bits(asked, self.stage_bits)
+        """The network family, with the settings of a run and the bits of stages."""
+        family = with_settings(network(self.network, self.sizes_of_file), self.inference)
+        return with_stage_bits(family, self.stage_bits)
 
     @cached_property
     def _simulator(self) -> Simulator:
+        """The simulator, set up with its options."""
         return simulator(self.simulator, **self.options)
 
 
+def _add_numbers(costs: dict[str, float], answer: Mapping[str, Any]) -> None:
+    """Add every finite number of an answer to ``costs``, unless there is one of that name."""
+    for name, value in answer.items():
+        if isinstance(value, bool):
+            continue
+        number = finite(value)
+        if name not in costs and number is not None:
+            costs[name] = number
+
+
 def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
-    """Adds throughput and energy per inference to costs, unless the simulator gave them.
+    """Add throughput and energy per inference to costs, unless the simulator gave them.
 
     Args:
         costs: Costs of one run, which computes a whole batch; latency in ms, energy in uJ.
@@ -284,9 +299,9 @@ def with_rates(costs: Mapping[str, Any], batch: int) -> dict[str, Any]:
         A new dict: the costs, with ``inferences_per_s`` if they have a latency above 0, and with
         ``energy_per_inference_uj`` if they have an energy.
     """
-    found = dict(costs)
+    completed = dict(costs)
     if costs.get("latency_ms"):
-        found.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])
+        completed.setdefault("inferences_per_s", 1e3 * batch / costs["latency_ms"])
     if "energy_uj" in costs:
-        found.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)
-    return found
+        completed.setdefault("energy_per_inference_uj", costs["energy_uj"] / batch)
+    return completed

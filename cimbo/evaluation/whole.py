@@ -1,7 +1,7 @@
-"""An evaluation that is somebody else's as a whole: a function or a program that takes genes and returns metrics.
+"""Evaluators that are a user's own as a whole: a function or a program that takes genes and returns all metrics.
 
-Nothing is known of what stands behind it: no layers, no costs that could be computed, no images. What a command would
-need of these it is refused in one line.
+Nothing is known of what stands behind it: no layers, no costs that could be computed, no images. A command that needs one of
+these is refused in one line.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Fingerprint = dict[str, Any]  # JSON
 
 
 class WholeEvaluator(ABC):
-    """Whatever returns all metrics of a design at once.
+    """An evaluator that returns all metrics of a design at once.
 
     Attributes:
         prepared: Metrics of designs that were evaluated ahead of their turn, by key.
@@ -61,7 +61,7 @@ class WholeEvaluator(ABC):
         self.log_folder: str | None = None
 
     def __call__(self, design: Params) -> Mapping[str, float]:
-        """The metrics of ``design``."""
+        """Evaluate a design, given as its active genes, or look it up if it is prepared."""
         known = self.prepared.get(canonical_key(design))
         if known is not None:
             return known
@@ -205,16 +205,17 @@ class WholeEvaluator(ABC):
         raise self._lacking("costs of cimbo's own model")
 
     def _lacking(self, what: str) -> BadInput:
+        """The error for what an evaluator of this kind does not have."""
         return BadInput(
             "evaluator", f"gives no {what}", "this needs a study with [network] and a simulator"
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """To another process go the settings; it imports and loads for itself."""
+        """Leave out what is loaded (names with _): another process loads it anew."""
         state = {}
-        for name, v in self.__dict__.items():
+        for name, value in self.__dict__.items():
             if not name.startswith("_"):
-                state[name] = v
+                state[name] = value
         return state
 
 
@@ -223,7 +224,7 @@ class FunctionEvaluator(WholeEvaluator):
 
     Attributes:
         function: Where it is, as "package:function". It is called with a dictionary of all active genes.
-        options: What it is called with besides, by name.
+        options: Further arguments that it is called with, by name.
     """
 
     def __init__(self, function: str, options: Mapping[str, Any] | None = None) -> None:
@@ -249,25 +250,26 @@ class FunctionEvaluator(WholeEvaluator):
             return
 
     def fingerprint(self) -> Fingerprint:
-        """Where the function is, the file that it stands in by its content, and its options."""
-        told: dict[str, Any] = {"python": self.function}
+        """The function's name, the content of its files, and its options, as JSON."""
+        entries: dict[str, Any] = {"python": self.function}
         file = module_file(self.function.partition(":")[0])
         if file is not None:
-            told["file"] = content.digest(file)
-        told["options"] = by_content(self.options)
-        told |= code_of_function(self.function)
-        return {"evaluator": {**told, **declared_files("evaluator.files", self.files)}}
+            entries["file"] = content.digest(file)
+        entries["options"] = by_content(self.options)
+        entries |= code_of_function(self.function)
+        return {"evaluator": {**entries, **declared_files("evaluator.files", self.files)}}
 
     @cached_property
     def _function(self) -> Callable[..., Mapping[str, float]]:
+        """The function, imported. Raises BadInput where there is none of that name."""
         where = f"evaluator {self.function}"
         module_name, _, name = self.function.partition(":")
         if not module_name or not name:
             raise BadInput(where, "is no function", 'write it as "package:function"')
-        found = python_object(where, self.function)
-        if not callable(found):
+        value = python_object(where, self.function)
+        if not callable(value):
             raise BadInput(where, "is no function", 'write it as "package:function"')
-        function: Callable[..., Mapping[str, float]] = found
+        function: Callable[..., Mapping[str, float]] = value
         return function
 
 
@@ -275,11 +277,13 @@ class ProgramEvaluator(WholeEvaluator):
     """Evaluates designs by a program, see docs/protocol.md.
 
     Attributes:
-        program: What is asked.
+        program: The program that is asked.
         architecture: Names of the genes that belong to the network.
-        network: The network family whose layers it is told; "" for none.
-        weights: File or folder of trained weights, whose path it is told.
-        batch: Designs that it is asked for at a time.
+        network: The network family whose layers are part of each request; "" for none.
+        sizes_of_file: Free sizes of a network that is an ONNX file.
+        inference: Batch, sequence lengths and the like of a run.
+        weights: File or folder of trained weights, whose path is part of each request.
+        batch: Designs that are sent at a time.
     """
 
     def __init__(
@@ -328,7 +332,7 @@ class ProgramEvaluator(WholeEvaluator):
         _ = self._family
 
     def fingerprint(self) -> Fingerprint:
-        """The words of the command with its files by their content, and the network."""
+        """The command with its files by their content, and the network, as JSON."""
         told: dict[str, Any] = {"command": digested_command(self.program.command)}
         if self.network:
             told["network"] = self.network
@@ -341,9 +345,10 @@ class ProgramEvaluator(WholeEvaluator):
         return {"evaluator": {**told, **declared_files("evaluator.files", self.files)}}
 
     def prepare(self, designs: Sequence[Params]) -> None:
-        """Asks for designs several at a time, where the study says so.
+        """Evaluate designs several at a time, where ``batch`` says so.
 
-        Each is then looked up when its turn comes. What fails is asked for once more by itself.
+        Each is then looked up when its turn comes. Those that fail are evaluated once more by
+        themselves.
 
         Args:
             designs: The designs that are about to be evaluated.
@@ -365,17 +370,19 @@ class ProgramEvaluator(WholeEvaluator):
                     self._keep(design, answer, each_s)
 
     def _keep(self, design: Params, answer: Answer, seconds: float) -> None:
+        """Keep the metrics in an answer for when the design's turn comes; a failed one is not kept."""
         key = canonical_key(design)
         with contextlib.suppress(ProgramFailed, WrongAnswer):
             self.prepared[key] = self._metrics_of(answer)
             self.prepared_seconds[key] = seconds
 
     def _metrics_of(self, answer: Answer) -> dict[str, float]:
-        """The numbers of an answer. Raises an error where it gives none, or a text for one."""
+        """The numbers of an answer. Raises ProgramFailed where there is none, WrongAnswer for texts."""
         refuse_texts(answer.document, self.wanted, self.program.where)
         return answer.metrics(self.program.name)
 
     def _request(self, design: Params) -> protocol.Request:
+        """The request for a design, with the layers of its network at the bits of its chip."""
         workload = None
         if self._family is not None:
             chip = {gene: v for gene, v in design.items() if gene not in self.architecture}
@@ -385,6 +392,7 @@ class ProgramEvaluator(WholeEvaluator):
 
     @cached_property
     def _family(self) -> Network | None:
+        """The network family; None where the program is told no layers."""
         if not self.network:
             return None
         return with_settings(network(self.network, self.sizes_of_file), self.inference)

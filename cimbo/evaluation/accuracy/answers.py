@@ -1,4 +1,4 @@
-"""What an accuracy function of a user's returns, checked before anything is done with it."""
+"""Checks what a user's accuracy function returns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger("cimbo")
 
 @dataclass(frozen=True)
 class Answer:
-    """What was measured of a design.
+    """What an accuracy function returned for a design.
 
     Attributes:
-        metrics: The accuracy in percent, and what the function returns besides.
+        metrics: The accuracy in percent, and further metrics of the function.
         looked_up: Names that the function looked up; None where it was handed a plain dictionary,
             of which it may have read anything.
     """
@@ -30,32 +30,33 @@ class Answer:
     looked_up: frozenset[str] | None
 
 
-def check_callable(where: str, found: object) -> None:
+def check_callable(where: str, named: object) -> None:
     """Check that an object can be asked for accuracies.
 
     Args:
         where: What errors call it.
-        found: What the user named.
+        named: The object that the user named.
 
     Raises:
         BadInput: It is a class, or cannot be called.
     """
-    if inspect.isclass(found):
-        what = f"{found.__name__} is a class, and a function is asked"
+    if inspect.isclass(named):
+        what = f"{named.__name__} is a class, and a function is asked"
         raise BadInput(where, what, "name a function or an instance that can be called")
-    if callable(found):
+    if callable(named):
         return
-    if callable(getattr(found, "measure", None)):
+    if callable(getattr(named, "measure", None)):
         raise BadInput(where, "is no function", 'name its method: "package:instance.measure"')
     raise BadInput(where, "is no function", 'write it as "package:function"')
 
 
 def checked(where: str, returned: object, costs: Sequence[str]) -> dict[str, float]:
-    """Check what a function returned of one design.
+    """Check what a function returned for one design.
 
     Args:
         where: The function, for errors.
-        returned: The accuracy in percent, or a dictionary with ``accuracy`` and further metrics.
+        returned: What it returned; right are an accuracy in percent, or a dictionary with
+            ``accuracy`` and further metrics.
         costs: Names that further metrics may not have, because the simulator gives them.
 
     Returns:
@@ -67,8 +68,8 @@ def checked(where: str, returned: object, costs: Sequence[str]) -> dict[str, flo
     if not isinstance(returned, Mapping):
         return {ACCURACY: _percent(where, returned)}
     if ACCURACY not in returned:
-        told = ", ".join(str(name) for name in returned) or "nothing"
-        raise WrongAnswer(f'{where}: returned {told} and no "accuracy"; {_TODO}')
+        names = ", ".join(str(name) for name in returned) or "nothing"
+        raise WrongAnswer(f'{where}: returned {names} and no "accuracy"; {_TODO}')
     metrics = {ACCURACY: _percent(where, returned[ACCURACY])}
     for name, value in returned.items():
         number = finite(value)
@@ -81,11 +82,11 @@ def checked(where: str, returned: object, costs: Sequence[str]) -> dict[str, flo
 
 
 def warn_of_a_share(where: str, accuracy: float) -> None:
-    """Warn of an accuracy that looks like a share rather than percent.
+    """Warn of an accuracy that looks like a fraction (0 to 1) rather than percent.
 
     Args:
-        where: What gave it.
-        accuracy: What it gave.
+        where: The source of accuracy, for the warning.
+        accuracy: The accuracy that it gave.
     """
     if 0 < accuracy <= 1:
         logger.warning(

@@ -1,4 +1,4 @@
-"""Any program as a source of accuracy: it is told a design and prints ``{"accuracy": ...}``."""
+"""Accuracy from a user's program: it is given a design as JSON and prints ``{"accuracy": ...}``."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ class CommandAccuracy:
     """Asks a program for accuracies, see docs/protocol.md.
 
     Args:
-        command: Its words.
+        command: The program and its arguments.
         timeout_s: Seconds that one answer may take.
-        server: Whether it stays alive and answers a request a line.
-        weights: File or folder of trained weights, whose path it is told.
+        server: Whether it stays alive and answers one request a line.
+        weights: File or folder of trained weights, whose path is part of each request.
         genes: Genes of the chip that change the accuracy, besides every gene of the network. One answer serves every design
             that agrees in these; without them the program is asked anew for every design.
         parts: Parts of the images that it knows: "validation" for the search, "test" for the end.
 
     Raises:
-        BadInput: For settings that no program can have.
+        BadInput: For settings that make no sense.
     """
 
-    rounds_stages = True  # or so it is taken to: it is told the bits of every stage
+    # Whether bits of single stages change its accuracy; assumed, since it is told them.
+    rounds_stages = True
 
     def __init__(
         self,

@@ -31,8 +31,9 @@ class FunctionAccuracy:
     """
 
     parts = ("validation",)
-    rounds_stages = True  # or so it is taken to: it is told the bits of every stage
-    is_tried_first = True
+    # Whether bits of single stages change its accuracy; assumed, since it is told them.
+    rounds_stages = True
+    is_tried_first = True  # before a search, so that a function that always fails is found out
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.where = f"accuracy {name}"
@@ -73,14 +74,15 @@ class FunctionAccuracy:
         *,
         costs: Iterable[str] = (),
     ) -> Answer:
-        """Calls the function, and notes which genes it looks up.
+        """Call the function, and note which genes it looks up.
 
-        Where it needs a plain dictionary it gets one; it may then have read every gene.
+        It is given a `WatchedDesign`. If it fails with that, perhaps because it needs a plain
+        dictionary, it is called again with one; it may then have read every gene.
 
         Args:
             design: Genes of a network and of a chip.
-            hidden: Genes that it was declared not to depend on: it is not handed these.
-            declared_by: What declared that, for the error.
+            hidden: Genes that it was declared not to depend on: it is not given these.
+            declared_by: Where that was declared, for the error.
             costs: Names that its further metrics may not have.
 
         Returns:
@@ -99,6 +101,7 @@ class FunctionAccuracy:
         except CimboError:
             raise
         except Exception as error:  # of the user's code, which may raise anything
+            # A function that has worked with a mapping before fails for another reason.
             if self._has_read_a_mapping and not isinstance(error, NEEDS_A_DICT):
                 raise
             plain = {name: v for name, v in design.items() if name not in frozenset(hidden)}
@@ -112,7 +115,7 @@ def declared_genes(where: str, source: object) -> tuple[str, ...] | None:
 
     Args:
         where: What errors call it.
-        source: A function, a method or an object, with an attribute ``genes`` or not; a method may leave it to its object.
+        source: A function, a method or an object. The attribute ``genes`` of it, or of a method's object, is read.
 
     Returns:
         Names of genes; None where nothing is declared.
@@ -127,7 +130,7 @@ def declared_genes(where: str, source: object) -> tuple[str, ...] | None:
         return None
     if isinstance(genes, str) or not isinstance(genes, Iterable):
         raise BadInput(f"{where}, genes", f"is {genes!r:.40}", "give a list of names of genes")
-    found = tuple(genes)
-    if not all(isinstance(name, str) for name in found):
+    names = tuple(genes)
+    if not all(isinstance(name, str) for name in names):
         raise BadInput(f"{where}, genes", "lists what is no name", "give a list of names of genes")
-    return found
+    return names

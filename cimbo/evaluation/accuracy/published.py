@@ -22,14 +22,15 @@ from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 ACCURACY_METRIC = "accuracy"
 CHIP_GENES: tuple[str, ...] = ()  # published accuracies know no chip
-LARGEST_MATCH = 0.01  # share by which counts of the same network may differ between papers
+LARGEST_MATCH = 0.01  # fraction by which counts of the same network may differ between papers
 KNOWN_BITS = (8, 16, 32)
-"""Of operands at which published accuracies hold: they are of floating point, which rounding to 8 bits hardly changes."""
+"""Bits of operands for which published accuracies hold. They were measured in floating point, and rounding to 8 bits hardly
+changes them."""
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every model that is shipped."""
+    """Names of all shipped models, sorted."""
     return tuple(sorted(p.stem for p in _data.path("accuracy").glob("*.toml")))
 
 
@@ -50,10 +51,10 @@ def description(name: str) -> dict[str, Any]:
 
 
 def metric_of(name: str) -> str:
-    """Finds what a source of accuracy says.
+    """Find which metric a source of accuracy gives.
 
     Args:
-        name: Of the source; one that is not among `names` says an accuracy.
+        name: Name of the source; one that is not among `names` gives an accuracy.
 
     Returns:
         ``accuracy`` in percent, or the metric of the model's file, such as ``perplexity``.
@@ -64,7 +65,7 @@ def metric_of(name: str) -> str:
 
 
 def provenance(name: str) -> dict[str, Any]:
-    """Says what a modelled accuracy is worth.
+    """Say where a modelled accuracy comes from and how far off it may be.
 
     Args:
         name: One of `names`.
@@ -99,6 +100,7 @@ def unknown_bits(name: str, where: str, value: Any) -> BadInput:
 
 
 def _check_measured(gene: str, value: Any, known: Sequence[Any]) -> None:
+    """Refuse a gene's value that no measured sub-network had. Raises BadInput."""
     if value not in known:
         where = f"modelled accuracy, {gene}"
         raise BadInput(where, f"is {value!r}", f"only {known} were measured")
@@ -134,9 +136,16 @@ def load(name: str) -> Bundle | BundleByArray | Curve:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A predictor of ``predictors``, fitted on measured sub-networks. Its features: the genes, log_macs, log_parameters.
+    """A predictor, fitted on measured sub-networks (see the package ``predictors``).
 
-    ``only``: values of genes that the measurements had; at others nothing is known.
+    It predicts from the genes, log_macs and log_parameters.
+
+    Attributes:
+        network: Name of the network family.
+        file: The predictor's file in data/accuracy.
+        only: For some genes, the only values that the measured sub-networks had; others are refused.
+        genes: Genes of the chip that change the accuracy.
+        parts: Parts of the images that are known.
     """
 
     network: str
@@ -167,9 +176,13 @@ class Bundle:
 
 @dataclass(frozen=True)
 class BundleByArray:
-    """Predictors of ``predictors``, one for each family of arrays that accuracies were published of.
+    """Fitted predictors, one for each family of arrays for which accuracies were published.
 
-    ``files``: family of arrays, as the gene ``array`` names it, to the predictor's file.
+    Attributes:
+        network: Name of the network family.
+        files: Family of arrays, as the gene ``array`` names it, to the predictor's file.
+        genes: Genes of the chip that change the accuracy.
+        parts: Parts of the images that are known.
     """
 
     network: str
@@ -188,7 +201,7 @@ class BundleByArray:
             Percent.
 
         Raises:
-            BadInput: For arrays that nothing was published of, and for operands of other bits than
+            BadInput: For arrays without published accuracies, and for operands of other bits than
                 KNOWN_BITS.
         """
         file = of_array(design, self.files)
@@ -196,17 +209,17 @@ class BundleByArray:
 
 
 def of_array(design: Mapping[str, Any], known: Mapping[str, str]) -> str:
-    """Chooses what holds for the arrays of a design.
+    """Choose the entry of a table for the family of a design's arrays.
 
     Args:
         design: Genes, the chip's ``array`` among them.
-        known: Family of arrays to what holds for it.
+        known: Family of arrays to the entry for it, such as a file or a column.
 
     Returns:
         The entry of the design's family.
 
     Raises:
-        BadInput: Where nothing is known of that family.
+        BadInput: Where there is no entry for that family.
     """
     array = design.get("array")
     if not isinstance(array, str) or array not in known:
@@ -233,9 +246,16 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy by the logarithm of the MACs, linear between published ``anchors`` (GMACs, accuracy), level beyond them.
+    """Accuracy as a function of the MACs alone, through published points.
 
-    Networks of equal MACs get equal accuracy: heads, MLP ratios and depth cannot be told apart.
+    It is linear in the logarithm of the MACs between the points and constant beyond them. Networks
+    of equal MACs get equal accuracy: heads, MLP ratios and depth cannot be told apart.
+
+    Attributes:
+        network: Name of the network family.
+        anchors: Published points: 10^9 MACs, and accuracy in percent.
+        genes: Genes of the chip that change the accuracy: none.
+        parts: Parts of the images that are known.
     """
 
     network: str
@@ -244,7 +264,7 @@ class Curve:
     parts: tuple[str, ...] = ("validation",)
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
-        """Reads off the accuracy of a network with as many multiply-accumulates.
+        """Read off the accuracy that belongs to a sub-network's multiply-accumulates.
 
         Args:
             design: Genes of the sub-network; those of a chip count only by their bits.
@@ -260,7 +280,7 @@ class Curve:
         return self.at(network(self.network).workload(design).macs / 1e9)
 
     def at(self, gmacs: float) -> float:
-        """Reads off the accuracy at a number of multiply-accumulates.
+        """Read off the accuracy at a number of multiply-accumulates.
 
         Args:
             gmacs: 10^9 multiply-accumulates, above 0.
@@ -268,30 +288,35 @@ class Curve:
         Returns:
             Percent; beyond the anchors that of the nearest.
         """
-        x, y = zip(*sorted(self.anchors), strict=True)
-        return float(np.interp(math.log(gmacs), np.log(x), y))
+        anchor_gmacs, accuracies = zip(*sorted(self.anchors), strict=True)
+        return float(np.interp(math.log(gmacs), np.log(anchor_gmacs), accuracies))
 
 
 @dataclass(frozen=True)
 class PublishedLargest:
-    """What was published of the largest network of a family: as which network, and percent."""
+    """The published accuracy of a family's largest network.
+
+    Attributes:
+        name: Name of the network in the publication.
+        accuracy: Percent.
+    """
 
     name: str
     accuracy: float
 
 
 def of_largest(family: str) -> PublishedLargest | None:
-    """Finds what was published of the largest network of a family.
+    """Find the published accuracy of the largest network of a family.
 
     Args:
         family: Name of the network family.
 
     Returns:
-        The anchor that has as many multiply-accumulates as the largest network, to LARGEST_MATCH;
-        None where there is none.
+        That of the anchor with as many multiply-accumulates as the largest network, up to
+        LARGEST_MATCH; None where there is no such anchor.
     """
-    found = network(family)
-    gmacs = found.workload(found.largest()).macs / 1e9
+    own = network(family)
+    gmacs = own.workload(own.largest()).macs / 1e9
     for name in names():
         about = description(name)
         if about.get("network") != family:
@@ -303,7 +328,7 @@ def of_largest(family: str) -> PublishedLargest | None:
 
 
 def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
-    """Computes what a bundle predicts from.
+    """Compute the features from which a bundle predicts.
 
     Args:
         family: Name of the network family.
@@ -316,18 +341,22 @@ def features(family: str, design: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         BadInput: For a wrong or missing gene.
     """
-    found = network(family)
-    workload = found.workload(design)
-    names = [c.name for c in found.choices()]
+    own = network(family)
+    workload = own.workload(design)
+    genes = {}
+    for choice in own.choices():
+        if choice.name in design and choice.name != "resolution":
+            genes[choice.name] = design[choice.name]
     described = {}
-    if isinstance(found, Described):
-        described = found.descriptors(design)
+    if isinstance(own, Described):
+        described = own.descriptors(design)
     sizes = {"log_macs": math.log(workload.macs), "log_parameters": math.log(workload.parameters)}
-    return {n: design[n] for n in names if n in design and n != "resolution"} | sizes | described
+    return genes | sizes | described
 
 
 @cache
 def _predictor(file: str) -> Any:
+    """Load a predictor of data/accuracy, once a process."""
     import predictors  # loads its own libraries where it needs them
 
     return predictors.load(_data.path(f"accuracy/{file}"))

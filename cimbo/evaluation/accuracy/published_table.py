@@ -1,4 +1,4 @@
-"""Accuracies that others measured, looked up in a user's copy of their file: exact, and not shipped."""
+"""Accuracies of AnalogNAS-Bench, looked up in a user's copy of its file, which is not shipped."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PublishedTable:
     parts: tuple[str, ...] = ("validation",)
 
     def check(self) -> None:
-        """Reads the file. Raises BadInput where it is none or lacks a column."""
+        """Read the file. Raises BadInput where there is none or it lacks a column."""
         _rows(self.table, _modified(self.table))
 
     def measure(self, design: Mapping[str, Any], part: str = "validation") -> float:
@@ -67,14 +67,16 @@ class PublishedTable:
             if (name in GENE_NAMES or is_precision_gene(name)) and value not in KNOWN_BITS:
                 raise unknown_bits("nasbench201-analog", name, value)
         cell = tuple(design[f"edge_{CELL_EDGES.index(edge) + 1}"] for edge in FILE_EDGES)
-        found = _rows(self.table, _modified(self.table)).get(cell, {}).get(column)
-        if not found:
+        rows = _rows(self.table, _modified(self.table))
+        accuracies = rows.get(cell, {}).get(column)
+        if not accuracies:
             what = f"has no {column} of {'|'.join(cell)}"
             raise BadInput(self.table, what, "leave out --table to have it modelled")
-        return fmean(found)
+        return fmean(accuracies)
 
 
 def _modified(table: str) -> int:
+    """When a file was changed last, in ns. Raises BadInput where there is none."""
     file = Path(table)
     if not file.is_file():
         raise BadInput(table, "is no file", "give the CSV of AnalogNAS-Bench with --table")
@@ -83,8 +85,17 @@ def _modified(table: str) -> int:
 
 @lru_cache(maxsize=2)
 def _rows(table: str, modified: int) -> dict[tuple[str, ...], dict[str, list[float]]]:
-    """Cell to its accuracies by column; ``modified`` tells a changed file apart."""
-    found: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    """Read the accuracies of all cells of a file.
+
+    Args:
+        table: The file.
+        modified: When it was changed last, so that the cache does not return an older version.
+
+    Returns:
+        For each cell (operations of its edges, in the order of EDGE_COLUMNS) and each column of
+        COLUMN_OF_ARRAY, its accuracies in percent. Raises BadInput where a column is missing.
+    """
+    cells: dict[tuple[str, ...], dict[str, list[float]]] = {}
     with Path(table).open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         needed = (*EDGE_COLUMNS, *COLUMN_OF_ARRAY.values())
@@ -94,16 +105,16 @@ def _rows(table: str, modified: int) -> dict[tuple[str, ...], dict[str, list[flo
             raise BadInput(table, what, f"give a CSV with {', '.join(needed)}")
         for line in reader:
             cell = tuple(line[name] for name in EDGE_COLUMNS)
-            entries = found.setdefault(cell, {})
+            entries = cells.setdefault(cell, {})
             for column in COLUMN_OF_ARRAY.values():
                 number = LEADING_NUMBER.match(line[column] or "")
                 if number is not None:
                     entries.setdefault(column, []).append(float(number.group()))
-    return found
+    return cells
 
 
 def measured_cells(table: str | Path, column: str) -> list[dict[str, str]]:
-    """Lists the cells that a file has an accuracy of.
+    """List the cells for which a file has an accuracy.
 
     Args:
         table: The user's file.
@@ -113,13 +124,13 @@ def measured_cells(table: str | Path, column: str) -> list[dict[str, str]]:
         Genes of each cell, in the order of the file.
 
     Raises:
-        BadInput: Where the file is none or lacks a column.
+        BadInput: Where there is no such file, or it lacks a column.
     """
-    found = []
+    genes_of_cells = []
     for cell, entries in _rows(str(table), _modified(str(table))).items():
         if column in entries:
-            found.append(_genes_of(cell))
-    return found
+            genes_of_cells.append(_genes_of(cell))
+    return genes_of_cells
 
 
 def _genes_of(cell: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Accuracy of shipped super-networks, really measured on real images."""
+"""Accuracy of the shipped super-networks, measured on real images or sentences."""
 
 from __future__ import annotations
 
@@ -26,15 +26,13 @@ from cimbo.workloads.layers import Workload
 
 CONVERTER_MODELS = ("ideal", "described")
 PRODUCT_FORMS = ("float", "whole")
-MOST_DIES = {
-    "reviews-minilm": 1
-}  # where writing a die's ten million cells takes as long as the sentences
+# Fewer dies than N_DIES where writing a die's ten million cells takes as long as all sentences
+MOST_DIES = {"reviews-minilm": 1}
 N_SAMPLED_DIES = 8  # dies of one design that are measured to tell how accuracy differs between dies
 IMAGES_PER_DIE = 1000  # that each of these is measured on
 Z_95 = 1.645  # standard deviations below the mean that 95 % of a normal distribution exceed
-EXACT_CALIBRATION_IMAGES = (
-    100  # that set a bit-accurate die's batch norms, as each takes a second's tenth
-)
+# Images that set the batch norms of a bit-accurate die, where each takes a tenth of a second
+EXACT_CALIBRATION_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class ShippedAccuracy:
         converters: "described", what the chip's genes say and its cost is charged for: encoding, range policy, noise,
             non-linearity and offsets; or "ideal", converters that do not err and have a range of their own for every
             layer, input step and slice, for which no cost is charged.
-        conditions: under what cells and converters err: age, a user's table of cells, stuck cells, noise of converters.
+        conditions: conditions on which errors depend: age, a user's table of cells, stuck cells, noise of converters.
         genes: the hardware genes that change the accuracy.
         products: "float", or "whole": linear layers on digital arrays are computed in whole numbers of eight bits, as the
             chip does, some three times as fast on processors that have such products. Sums differ in their last digits
@@ -89,7 +87,7 @@ class ShippedAccuracy:
             design: genes of a network and of a chip.
             part: "validation" for the search, "test" at the end.
             exact: on bit-accurate arrays instead of the equivalent-noise form, at many times the cost.
-            images: only so many of the part's.
+            images: only the part's first so many; None for all.
 
         Returns:
             Percent.
@@ -130,10 +128,9 @@ class ShippedAccuracy:
         Returns:
             The difference with its sampling error.
         """
-        exact, equivalent = (
-            self.hits(design, "test", exact=e, images=images) for e in (True, False)
-        )
-        changes = exact.double() - equivalent.double()
+        exact = self.hits(design, "test", exact=True, images=images)
+        equivalent = self.hits(design, "test", exact=False, images=images)
+        changes = exact.double() - equivalent.double()  # 1, -1, or mostly 0
         differ = int(changes.abs().sum())
         return FormDifference(
             points=100 * int(changes.sum()) / len(changes),
@@ -169,18 +166,31 @@ class ShippedAccuracy:
         return int(self._hits(design, "validation", slice(first, last), exact=False).sum())
 
     def _hits(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> Tensor:
-        """Which images of a stretch are classified rightly, (images,); each die has its share of them."""
+        """Tell which images of a stretch are classified rightly.
+
+        Image i of a part is classified by die i modulo the number of dies, whatever the stretch.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" or "test".
+            images: The stretch, with a start.
+            exact: Whether arrays are bit-accurate.
+
+        Returns:
+            True or False for each image of the stretch, (images,).
+        """
         chip = self.chip_of(design, part)
         n_dies = chip.n_dies if chip else 1
         pixels, labels = (tensor[images] for tensor in examples(self.supernet, part))
         hits = torch.zeros(len(labels), dtype=torch.bool)
         with torch.inference_mode():
             for number in range(n_dies):
-                mine = slice((number - images.start) % n_dies, None, n_dies)
-                if mine.start >= len(labels):
+                # Positions in the stretch of the images that belong to this die.
+                own = slice((number - images.start) % n_dies, None, n_dies)
+                if own.start >= len(labels):
                     continue
                 ready = self._on_die(design, chip, number, exact=exact)
-                hits[mine] = logits(ready, pixels[mine]).argmax(1) == labels[mine]
+                hits[own] = logits(ready, pixels[own]).argmax(1) == labels[own]
         return hits
 
     def by_die(
@@ -199,22 +209,22 @@ class ShippedAccuracy:
         """
         chip = self.chip_of(design, part)
         pixels, labels = (tensor[:images] for tensor in examples(self.supernet, part))
-        found = []
+        accuracies = []
         with torch.inference_mode():
             for number in range(n_dies):
-                found.append(top1(self._on_die(design, chip, number), pixels, labels))
-        return found
+                accuracies.append(top1(self._on_die(design, chip, number), pixels, labels))
+        return accuracies
 
     def accuracy_p05(
         self, design: Mapping[str, Any], part: str = "validation", mean: float | None = None
     ) -> float:
-        """Estimates the accuracy that 95 % of dies reach.
+        """Estimate the accuracy that 95 % of dies reach.
 
-        The estimate is that of a normal distribution. Its mean is the accuracy on all images, its
-        deviation that of N_SAMPLED_DIES dies; dies of digital arrays are all alike. The dies
-        see the same images, so that images tell nothing apart. What converters draw
-        anew for each die counts as a difference between dies, a few tenths of a point on
-        IMAGES_PER_DIE images.
+        Accuracies of dies are taken as normally distributed: the estimate is mean - 1.645 deviation.
+        The mean is the accuracy on all images, the deviation is that of N_SAMPLED_DIES dies, which
+        all see the same images, so that the choice of images does not count. Random noise of the
+        converters is drawn anew for each die and counts as a difference between dies, a few tenths
+        of a point on IMAGES_PER_DIE images. Dies of digital arrays are all alike.
 
         Args:
             design: Genes of a network and of a chip.
@@ -229,8 +239,8 @@ class ShippedAccuracy:
         chip = self.chip_of(design, part)
         if chip is None or chip.array.is_digital:
             return mean
-        found = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
-        return mean - Z_95 * stdev(found)
+        accuracies = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
+        return mean - Z_95 * stdev(accuracies)
 
     def error_losses(self, design: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
         """Measures what a design loses to each cause of its arrays' errors, and in which layer.
@@ -252,7 +262,7 @@ class ShippedAccuracy:
         return error_losses(self, design, workload).to_json()
 
     def chip_of(self, design: Mapping[str, Any], part: str = "validation") -> ArrayInstance | None:
-        """Gives the arrays that a design is measured on.
+        """Make the arrays that a design is measured on.
 
         Args:
             design: Genes of a network and of a chip.
@@ -276,7 +286,17 @@ class ShippedAccuracy:
         *,
         exact: bool = False,
     ) -> Deployed:
-        """The network of ``design`` on die ``number`` of ``chip``, calibrated."""
+        """Put a network on one die of a chip, with batch norms calibrated for it.
+
+        Args:
+            design: Genes of a network and of a chip.
+            chip: The chip's arrays; None: the network runs in float.
+            number: Number of the die.
+            exact: Whether arrays are bit-accurate.
+
+        Returns:
+            The network, ready for inputs.
+        """
         die = None
         if chip:
             in_whole_numbers = self.products == "whole"
@@ -297,7 +317,7 @@ def supernetwork(supernet: str) -> nn.Module:
         supernet: Its name.
 
     Returns:
-        The super-network; workers of the engine keep it between evaluations.
+        The super-network; worker processes keep it between evaluations.
     """
     return load(supernet, _data.path(f"supernets/{supernet}.safetensors")).requires_grad_(False)
 

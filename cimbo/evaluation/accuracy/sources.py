@@ -35,9 +35,8 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
     (:mod:`cimbo.evaluation.accuracy.published`), a user's own checkpoint and a user's program.
 
     Args:
-        name: Of one that is built in or of a plug-in; or "package:function", a function of the
-            user's.
-        options: What it is set up with, by name.
+        name: A built-in source, a plug-in's source, or a user's function as "package:function".
+        options: Options of the source, by name.
 
     Returns:
         The source.
@@ -47,7 +46,7 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
     """
 
     def shipped(supernet: str) -> Callable[..., Accuracy]:
-        """What makes the accuracy of a shipped super-network from its options."""
+        """Make the function that sets up the accuracy of a shipped super-network from its options."""
 
         def make(
             converters: str = "described",

@@ -1,4 +1,4 @@
-"""The design that an accuracy function is handed, which notes what the function looks at."""
+"""A mapping of genes that notes which of them an accuracy function looks up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from cimbo.errors import BadInput
 class WatchedDesign(MutableMapping[str, Any]):
     """Genes by name, with a note of those that were looked up.
 
-    Listing, counting, copying or comparing the genes counts as looking up every one. It is no ``dict``, because code
-    in C reads a ``dict`` without asking its methods, and would not be noticed. Changes stay in this copy.
+    Listing, counting, copying or comparing the genes counts as looking up every one. It is not a subclass of ``dict``,
+    because code in C reads a ``dict`` without calling its methods, so that nothing would be noted. Changes stay in this
+    copy.
 
     Args:
         genes: Each active gene to its value.
@@ -20,7 +21,7 @@ class WatchedDesign(MutableMapping[str, Any]):
         refuse: Raises the error for a hidden gene that is looked up by name.
 
     Attributes:
-        looked_up: Names that were looked up, those that the design does not have among them.
+        looked_up: Names that were looked up, also those that the design does not have.
     """
 
     def __init__(
@@ -81,10 +82,12 @@ class WatchedDesign(MutableMapping[str, Any]):
         return dict(self._all())
 
     def _all(self) -> dict[str, Any]:
+        """All genes, each of which is noted as looked up."""
         self.looked_up |= self._names
         return self._genes
 
     def _note(self, name: object) -> None:
+        """Note that a name was looked up; refuse a hidden one."""
         if not isinstance(name, str):
             return
         if name in self._hidden and self._refuse is not None:
@@ -93,7 +96,7 @@ class WatchedDesign(MutableMapping[str, Any]):
 
 
 def refusal(where: str, declared_by: str) -> Callable[[str], NoReturn]:
-    """Make what refuses a gene that an accuracy was declared not to depend on.
+    """Make a function that refuses a gene which an accuracy was declared not to depend on.
 
     Args:
         where: The accuracy, for the error.

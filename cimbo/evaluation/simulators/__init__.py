@@ -74,14 +74,16 @@ class ClosedForm:
         return hardware.simulate(workload, {**self.fixed, **chip})
 
 
-def ask(asked: Simulator, workload: Workload, chip: Mapping[str, Any]) -> Mapping[str, Any]:
+def ask(
+    simulator_asked: Simulator, workload: Workload, chip: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Asks any simulator what a network costs on a chip.
 
     A simulator from outside is told layers at the bits that the chip computes with, and not at those
     that a file stores.
 
     Args:
-        asked: The simulator.
+        simulator_asked: The simulator.
         workload: The network, with counts of the whole batch.
         chip: Genes and fixed properties of the chip.
 
@@ -92,9 +94,9 @@ def ask(asked: Simulator, workload: Workload, chip: Mapping[str, Any]) -> Mappin
         BadInput: When it cannot express the chip or the network.
         RuntimeError: When it fails.
     """
-    if getattr(asked, "name", "") in SHIPPED_SIMULATORS:
-        return asked.simulate(workload, chip)
-    return asked.simulate(at_chip_bits(workload, chip), chip)
+    if getattr(simulator_asked, "name", "") in SHIPPED_SIMULATORS:
+        return simulator_asked.simulate(workload, chip)
+    return simulator_asked.simulate(at_chip_bits(workload, chip), chip)
 
 
 def is_told_chip_bits(name: str, workload: Workload) -> bool:

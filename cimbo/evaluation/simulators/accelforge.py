@@ -36,7 +36,7 @@ CELL_FILES = {
 
 
 class Lack(NamedTuple):
-    """What AccelForge lacks here, and what to do about it."""
+    """Something that AccelForge needs and that is missing here, and what to do about it."""
 
     what: str
     todo: str
@@ -56,9 +56,10 @@ class AccelForge:
     known: dict[tuple[Any, ...], tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        found = lacking()
-        if found:
-            what, todo = ("; ".join(dict.fromkeys(each)) for each in zip(*found, strict=True))
+        missing = lacking()
+        if missing:
+            what = "; ".join(dict.fromkeys(lack.what for lack in missing))
+            todo = "; ".join(dict.fromkeys(lack.todo for lack in missing))
             raise BadInput("simulator accelforge", f"cannot run here: {what}", todo)
 
     def simulate(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,14 +78,14 @@ class AccelForge:
         """
         full = {name: values[0] for name, values in columns(chip).items()}
         check(full)
-        part = one_circuit(chip)
-        clock_ns = float(part.clock_ns[0])
+        circuit = one_circuit(chip)
+        clock_ns = float(circuit.clock_ns[0])
         costs = [self._layer(layer, full, clock_ns) for layer in workload.layers]
         joules, seconds = (float(sum(column)) for column in zip(*costs, strict=True))
         return {
             "latency_ms": seconds * 1e3,
             "energy_uj": joules * 1e6,
-            "area_mm2": float(part.area_mm2[0]),
+            "area_mm2": float(circuit.area_mm2[0]),
             "cycles": seconds * 1e9 / clock_ns,
             "clock_ns": clock_ns,
             "layers": [
@@ -94,43 +95,62 @@ class AccelForge:
         }
 
     def _layer(self, layer: Layer, chip: Mapping[str, Any], clock_ns: float) -> tuple[float, float]:
-        """Joules and seconds; groups and heads are products of their own, which share the macros evenly and take turns."""
+        """Joules and seconds of a layer, evaluated now or before.
+
+        Groups and heads are products of their own, which share the macros evenly; where there are
+        more of them than macros, they take turns.
+
+        Args:
+            layer: The layer.
+            chip: All properties of the chip.
+            clock_ns: Period of its clock.
+
+        Returns:
+            Joules and seconds.
+        """
         size = {"M": layer.px, "K": layer.reduction, "N": layer.columns}
         macros = int(chip["macros_per_pe"] * chip["pes"])
-        each = max(macros // layer.groups, 1)
-        turns = -(-layer.groups // (macros // each))
+        macros_a_group = max(macros // layer.groups, 1)
+        turns = -(-layer.groups // (macros // macros_a_group))  # rounded up
         settings = variables(chip, clock_ns)
         cell = self.cell or CELL_FILES[chip["array"]]
-        key = (*size.values(), chip["rows"], chip["cols"], each, *settings.values(), cell)
+        array = (int(chip["rows"]), int(chip["cols"]), macros_a_group)
+        key = (*size.values(), chip["rows"], chip["cols"], macros_a_group, *settings.values(), cell)
         if key not in self.known:
-            self.known[key] = _run(
-                size, (int(chip["rows"]), int(chip["cols"]), each), settings, cell
-            )
+            self.known[key] = _run(size, array, settings, cell)
         joules, seconds = self.known[key]
         return layer.groups * joules, turns * seconds
 
 
 def lacking() -> list[Lack]:
-    """What AccelForge lacks here: a newer Python, packages, programs that do not start. Empty if it can run."""
-    found = []
+    """List what AccelForge lacks here: a newer Python, packages, programs that do not start.
+
+    Returns:
+        What is missing; empty if AccelForge can run.
+    """
+    missing = []
     if sys.version_info < LEAST_PYTHON:
         version = ".".join(map(str, sys.version_info[:2]))
-        found.append(Lack(f"Python {version} is older than 3.12", "use Python 3.12 or newer"))
+        missing.append(Lack(f"Python {version} is older than 3.12", "use Python 3.12 or newer"))
     absent = [name for name in NEEDED_PACKAGES if find_spec(name) is None]
     if absent:
-        found.append(Lack(f"no package {', '.join(absent)}", "pip install 'cimbo[accelforge]'"))
+        missing.append(Lack(f"no package {', '.join(absent)}", "pip install 'cimbo[accelforge]'"))
     spec = find_spec("hwcomponents_neurosim")
     if spec is not None and spec.origin is not None:
-        found += _trouble(Path(spec.origin).parent / "NeuroSim/main")
+        missing += _trouble(Path(spec.origin).parent / "NeuroSim/main")
     if which("dot") is None:
-        found.append(
+        missing.append(
             Lack("no program dot, with which its mapper draws what it found", "install graphviz")
         )
-    return found
+    return missing
 
 
 def _trouble(program: Path) -> list[Lack]:
-    """Why ``program`` does not start, if it does not: it is absent, or the loader refuses it."""
+    """Find out why a program does not start: it is absent, or the system's loader refuses it.
+
+    Returns:
+        The reason; empty if it starts.
+    """
     try:
         done = subprocess.run(  # noqa: S603  a program of the installed package, without arguments
             [str(program)],
@@ -261,6 +281,7 @@ def _mapped(spec: Any) -> Any:
 
 
 def _macros(accelforge: Any) -> Path:
+    """The folder of the package's descriptions of CiM macros."""
     return Path(accelforge.examples.path) / "arches" / "compute_in_memory"
 
 
@@ -299,5 +320,5 @@ def _run(
                 if spatial.name.strip().endswith(suffix):
                     spatial.fanout = fanout
     spec.workload.rank_sizes.update(size)
-    found = _mapped(spec)
-    return float(found.energy()), float(found.latency())
+    mapping = _mapped(spec)
+    return float(mapping.energy()), float(mapping.latency())

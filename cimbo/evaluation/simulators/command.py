@@ -1,6 +1,6 @@
 """Any program as a simulator: JSON in, JSON out, a time limit, and never a shell.
 
-Asked for a network at a time, or for a layer at a time; then distinct layers are asked for once a chip.
+It is asked for whole networks, or layer by layer; then each distinct layer is asked for only once for a chip.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cimbo.problem.scalars import integer
 from cimbo.workloads.layers import Workload
 
 MAX_KEPT_LAYERS = 100_000  # answers of layers kept in memory
-# Fields in which layers of equal shape may differ, and which no simulator's costs depend on.
+# Fields of a request for a layer on which no simulator's costs depend
 NAMES_OF_A_LAYER = ("name", "after", "shape", "frequency", "weights")
 
 _known_layers: dict[str, dict[str, Any]] = {}  # answers by digest of request, in this process
@@ -32,18 +32,18 @@ class Command:
     """Asks a program for costs, see docs/protocol.md.
 
     Attributes:
-        command: Its words.
+        command: The program and its arguments.
         timeout_s: Seconds that one answer may take.
-        server: Whether it stays alive and answers a request a line.
+        server: Whether it stays alive and answers one request a line.
         per_layer: Whether it is asked for each distinct layer instead of whole networks. Numbers are then added over
-            the layers, those in ``largest`` are the largest of them.
+            the layers, but of those in ``largest`` the largest is taken.
         batch: Requests that are sent at a time.
         cache: Folder in which answers for layers are kept from one process to the next.
-        weights: File or folder of trained weights, whose path it is told.
-        largest: Metrics that are not added over layers.
+        weights: File or folder of trained weights, whose path is part of each request.
+        largest: Metrics that are not added over layers, such as an area.
 
     Raises:
-        BadInput: For settings that no program can have; when it cannot be started.
+        BadInput: For settings that make no sense; when it cannot be started.
     """
 
     command: Sequence[str]
@@ -69,7 +69,7 @@ class Command:
 
     @cached_property
     def program(self) -> Program:
-        """What is asked."""
+        """The program that is asked."""
         return Program("simulator command", self.command, self.timeout_s, self.server)
 
     @cached_property
@@ -101,12 +101,13 @@ class Command:
             return self._by_layers(workload, chip)
         weights = weights_path("simulator command", self.weights)
         answer = self.program.ask(protocol.simulation(workload, chip, weights))
-        found: dict[str, Any] = {**answer.texts, **answer.metrics(self.program.name)}
+        costs: dict[str, Any] = {**answer.texts, **answer.metrics(self.program.name)}
         if isinstance(answer.document.get("layers"), list):
-            found["layers"] = answer.document["layers"]
-        return found
+            costs["layers"] = answer.document["layers"]
+        return costs
 
     def _by_layers(self, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+        """Costs of a network on a chip from the costs of its layers; those of a token loop run once a token."""
         runs = [(layer, layer["frequency"]) for layer in protocol.network(workload)["layers"]]
         if workload.loop is not None:
             step = protocol.network(workload.loop.step)["layers"]
@@ -126,7 +127,7 @@ class Command:
     def _costs(
         self, layers: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]
     ) -> list[dict[str, float]]:
-        """The costs of each layer; those that are not known yet are asked for, equal ones once."""
+        """The costs of each layer, in order. Unknown ones are asked for, equal layers once."""
         digests = []
         known: dict[str, dict[str, Any]] = {}
         missing: dict[str, protocol.Request] = {}
@@ -134,11 +135,11 @@ class Command:
             shape = {k: v for k, v in layer.items() if k not in NAMES_OF_A_LAYER}
             digest = self._digest(shape, chip)
             digests.append(digest)
-            found = known.get(digest) or self._kept(digest)
-            if found is None:
+            kept = known.get(digest) or self._kept(digest)
+            if kept is None:
                 missing.setdefault(digest, protocol.layer_simulation(layer, chip))
             else:
-                known[digest] = found
+                known[digest] = kept
         answers = self.program.ask_all(list(missing.values()), self.batch)
         for digest, answer in zip(missing, answers, strict=True):
             known[digest] = answer.metrics(self.program.name)
@@ -146,20 +147,23 @@ class Command:
         return [known[digest] for digest in digests]
 
     def _digest(self, shape: Mapping[str, Any], chip: Mapping[str, Any]) -> str:
+        """The key of an answer: a digest of program, layer and chip."""
         text = json.dumps([self._content, shape, dict(chip)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _kept(self, digest: str) -> dict[str, Any] | None:
+        """An answer that is in memory or in the cache folder; None where it is in neither."""
         if digest not in _known_layers and self.cache is not None:
             try:
-                found = json.loads(self._file(digest).read_text(encoding="utf-8"))
+                answer = json.loads(self._file(digest).read_text(encoding="utf-8"))
             except (OSError, ValueError):  # none, or one that is being written
                 return None
-            if isinstance(found, dict):
-                _known_layers[digest] = found
+            if isinstance(answer, dict):
+                _known_layers[digest] = answer
         return _known_layers.get(digest)
 
     def _keep(self, digest: str, metrics: dict[str, float]) -> None:
+        """Keep an answer in memory, and in the cache folder if there is one. Raises BadInput."""
         if len(_known_layers) >= MAX_KEPT_LAYERS:
             _known_layers.clear()
         _known_layers[digest] = metrics
@@ -174,4 +178,5 @@ class Command:
             raise BadInput(self.cache, what, "name a folder of yours as cache") from None
 
     def _file(self, digest: str) -> Path:
+        """The file of an answer in the cache folder."""
         return Path(str(self.cache)).expanduser() / f"{digest[:32]}.json"

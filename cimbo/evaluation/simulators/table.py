@@ -61,7 +61,7 @@ class Table:
             "parameters": workload.parameters,
         }
         known = {**network, **chip}
-        genes = self._columns
+        genes = self._columns  # that identify a row
         missing = [gene for gene in genes if gene not in known]
         if missing:
             raise BadInput(
@@ -77,14 +77,17 @@ class Table:
 
     @cached_property
     def _columns(self) -> tuple[str, ...]:
+        """Names of the columns that identify a row: all but the metrics."""
         return self._content[0]
 
     @cached_property
     def _rows(self) -> dict[tuple[Any, ...], dict[str, float]]:
+        """The metrics of each row, by its values in ``_columns``."""
         return self._content[1]
 
     @cached_property
     def _content(self) -> tuple[tuple[str, ...], dict[tuple[Any, ...], dict[str, float]]]:
+        """Read the file: ``_columns`` and ``_rows``. Raises BadInput where it cannot be used."""
         rows = list(_read(Path(self.path)))
         if not rows:
             raise BadInput(self.path, "has no rows", "give at least one measured point")
@@ -92,13 +95,13 @@ class Table:
         metrics = [name for name in COST_METRICS if name in rows[0]]
         if not metrics:
             raise BadInput(self.path, "has no metric", f"name columns {', '.join(COST_METRICS)}")
-        found = {}
+        metrics_of_rows = {}
         for number, row in enumerate(rows, 2):
             values = {}
             for name in metrics:
                 values[name] = _number(row[name], f"{self.path} line {number}, {name}")
-            found[tuple(_key(row[gene]) for gene in genes)] = values
-        return genes, found
+            metrics_of_rows[tuple(_key(row[gene]) for gene in genes)] = values
+        return genes, metrics_of_rows
 
 
 def _read(path: Path) -> Iterable[Mapping[str, Any]]:
@@ -122,6 +125,7 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
 
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The rows of a Parquet file. Raises BadInput without pyarrow."""
     try:
         from pyarrow import parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
@@ -133,6 +137,7 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
 
 
 def _number(value: Any, where: str) -> float:
+    """A finite number. Raises BadInput for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -143,7 +148,7 @@ def _number(value: Any, where: str) -> float:
 
 
 def _key(value: Any) -> float | str:
-    """1, 1.0 and "1" are one value."""
+    """A value in a form by which rows are compared: 1, 1.0 and "1" are equal."""
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -59,6 +59,12 @@ class ZigZag:
     """Cycles and energy of every layer by ZigZag's mapping search; clock and area of the chip by our own circuit model.
 
     Raises BadInput when zigzag-dse is not installed or the chip is beyond what it models.
+
+    Attributes:
+        lpf_limit: Loop prime factors to which ZigZag cuts each loop; more: a finer search.
+        spatial_mappings: Spatial mappings that it tries for each layer.
+        name: Name of the simulator.
+        known: Cycles and pJ of layers that were evaluated, by layer and chip.
     """
 
     lpf_limit: int = 4
@@ -81,27 +87,29 @@ class ZigZag:
             BadInput: When zigzag-dse is not installed, or it cannot express the chip.
         """
         full = checked_chip(chip)
-        part = one_circuit(chip)
-        clock_ns = float(part.clock_ns[0])
+        circuit = one_circuit(chip)
+        clock_ns = float(circuit.clock_ns[0])
         cycles = 0.0
         picojoules = 0.0
         layers = []
         for layer in workload.layers:
-            own, energy = self._layer(layer, at_layer_bits(layer, full))
-            cycles += own
-            picojoules += energy
-            layers.append({"name": layer.name, "cycles": own, "energy_uj": energy * 1e-6})
+            layer_cycles, layer_pj = self._layer(layer, at_layer_bits(layer, full))
+            cycles += layer_cycles
+            picojoules += layer_pj
+            layers.append(
+                {"name": layer.name, "cycles": layer_cycles, "energy_uj": layer_pj * 1e-6}
+            )
         return {
             "latency_ms": cycles * clock_ns * 1e-6,
             "energy_uj": picojoules * 1e-6,
-            "area_mm2": float(part.area_mm2[0]),
+            "area_mm2": float(circuit.area_mm2[0]),
             "cycles": cycles,
             "clock_ns": clock_ns,
             "layers": layers,
         }
 
     def _layer(self, layer: Layer, chip: Mapping[str, Any]) -> tuple[float, float]:
-        """Cycles and picojoules of a layer."""
+        """Cycles and picojoules of a layer, evaluated now or before."""
         description = described(layer, chip)
         check_weight_bits(chip)
         key = (json.dumps(description), json.dumps(chip, sort_keys=True, default=str))
@@ -114,6 +122,7 @@ class ZigZag:
         return cycles, picojoules
 
     def _run(self, description: dict[str, Any], chip: Mapping[str, Any]) -> tuple[float, float]:
+        """Run ZigZag on one layer, given as ZigZag describes it; cycles and picojoules."""
         check_installed()
         from zigzag.mapping.temporal_mapping import TemporalMappingType  # type: ignore[import-not-found, unused-ignore]
         from zigzag.stages.main import MainStage  # type: ignore[import-not-found, unused-ignore]
@@ -124,7 +133,7 @@ class ZigZag:
             mapping_file = Path(folder) / "mapping.yaml"
             chip_file.write_text(json.dumps(accelerator(chip)))
             mapping_file.write_text(json.dumps(DEFAULT_MAPPING))
-            found = MainStage(
+            results = MainStage(
                 list_of_callables=_stages(),
                 workload=[description],
                 accelerator=str(chip_file),
@@ -136,7 +145,7 @@ class ZigZag:
                 access_same_data_considered_as_no_access=True,
                 temporal_mapping_type=TemporalMappingType.UNEVEN,
             ).run()
-        best = found[0][0]
+        best = results[0][0]
         return float(best.latency_total2), float(best.energy_total)
 
 
@@ -161,6 +170,7 @@ def is_installed() -> bool:
 
 
 def _absent_packages() -> list[str]:
+    """Names of the packages that ZigZag needs and that are missing here."""
     return [name for name in ("zigzag", "six") if find_spec(name) is None]
 
 
@@ -175,7 +185,7 @@ def check_installed() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """ZigZag logs every step at INFO, and every limit of its array as a warning."""
+    """Silence ZigZag within a block: it logs every step at INFO, and every limit of its array as a warning."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
