@@ -1,7 +1,6 @@
-"""Search methods side by side at equal budget. A method is a class of two methods (see ``method``), one small file each.
+"""Comparison of search methods at equal budgets. Each method is a class with ``ask`` and ``tell`` (see ``method``) in a file.
 
-``METHOD_MODULES`` lists them by name; what a method needs is imported when it starts, so that those that are not installed cost
-nothing.
+``METHOD_MODULES`` lists them by name. The packages that a method needs are imported only when it starts.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from cimbo.benchmarking import own_method
 from cimbo.benchmarking.method import Peer, Task
 from cimbo.errors import BadInput, check_known
 
-#: name -> (module, class, what the table says of it)
+#: name -> (module, class, description in tables)
 METHOD_MODULES = {
     "random": ("random_search", "Random", "uniformly random designs"),
     "nsga2": ("nsga2", "Nsga2", "pymoo's NSGA-II, population 20"),
@@ -30,15 +29,10 @@ METHOD_MODULES = {
     "baybe": ("baybe_method", "BayBe", "BayBE's Pareto objective over a list of 1,000 designs"),
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
-COMPUTING_METHODS = ("cimbo",)  # those that may compute the costs that a problem lets them
+COMPUTING_METHODS = ("cimbo",)  # methods that can compute some costs instead of modelling them
 LARGE_PEERS = ("ax", "smac", "baybe")  # each with an extra of its own
-QUICK_METHODS = (
-    "random",
-    "nsga2",
-    "tpe",
-    "linas",
-    "cimbo",
-)  # the others take seconds to minutes a proposal
+# The other methods take seconds to minutes for a proposal.
+QUICK_METHODS = ("random", "nsga2", "tpe", "linas", "cimbo")
 
 
 def start(name: str, task: Task) -> Peer:
@@ -58,9 +52,9 @@ def start(name: str, task: Task) -> Peer:
         return own_method.start_own(name, task)
     known = [*METHOD_MODULES, *own_method.installed_names()]
     check_known(name, known, f"method {name!r}", "is unknown")
-    module, kind, _ = METHOD_MODULES[name]
+    module, class_name, _ = METHOD_MODULES[name]
     try:
-        peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), kind)(task)
+        peer: Peer = getattr(import_module(f"cimbo.benchmarking.{module}"), class_name)(task)
     except ImportError as error:
         extra = "peers"
         if name in LARGE_PEERS:

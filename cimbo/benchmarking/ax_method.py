@@ -16,7 +16,7 @@ from cimbo.problem.space import Choice, Params
 
 
 class Ax:
-    """Inactive genes are parameters like any other."""
+    """Ax's client; inactive genes are parameters like any other."""
 
     def __init__(self, task: Task) -> None:
         warnings.simplefilter("ignore")
@@ -25,11 +25,11 @@ class Ax:
         self._client = Client(random_seed=task.seed)
         self._client.configure_experiment([_parameter(c) for c in task.problem.space.choices])
         names = []
-        for o in task.problem.objectives:
-            if o.goal == "max":
-                names.append(o.name)
+        for objective in task.problem.objectives:
+            if objective.goal == "max":
+                names.append(objective.name)
             else:
-                names.append(f"-{o.name}")
+                names.append(f"-{objective.name}")  # Ax minimises what has a minus
         limits = _thresholds(task.problem.objectives)
         limits += [f"{c.metric} {c.relation} {c.bound}" for c in task.problem.constraints]
         self._client.configure_optimization(", ".join(names), limits)
@@ -64,25 +64,26 @@ class Ax:
 
 
 def _thresholds(objectives: Sequence[Objective]) -> list[str]:
-    """References as Ax writes them; none for a single objective, on which Ax allows no limit."""
-    found: list[str] = []
+    """The objectives' references as Ax writes thresholds; none for a single objective, where Ax allows none."""
+    thresholds: list[str] = []
     if len(objectives) == 1:
-        return found
+        return thresholds
     for objective in objectives:
         relation = ">=" if objective.goal == "max" else "<="
         if objective.reference is not None:
-            found.append(f"{objective.name} {relation} {objective.reference}")
-    return found
+            thresholds.append(f"{objective.name} {relation} {objective.reference}")
+    return thresholds
 
 
 def _parameter(choice: Choice) -> Any:
-    kind = "str"
+    """A gene as a parameter of Ax."""
+    value_type = "str"
     if choice.ordered:
-        whole = all(isinstance(v, int) for v in choice.values)
-        kind = "int" if whole else "float"
+        is_whole = all(isinstance(value, int) for value in choice.values)
+        value_type = "int" if is_whole else "float"
     return ChoiceParameterConfig(
         name=choice.name,
         values=list(choice.values),
-        parameter_type=kind,
+        parameter_type=value_type,
         is_ordered=choice.ordered,
     )

@@ -1,7 +1,7 @@
 """BayBE with its defaults for several targets: a Pareto objective over a list of designs.
 
-BayBE's discrete spaces are lists. A joint space has 10^20 designs and more, so that it gets a random list of them, as its
-guide advises; a front that needs designs outside of the list is out of its reach.
+BayBE's discrete spaces are lists of designs. A joint space has 10^20 designs and more, so BayBE gets a random list of them, as
+its guide advises; it cannot propose designs that are not on the list.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_LISTED_DESIGNS = 1000
 
 
 class BayBe:
-    """Genes are told as ranks, an inactive one as its first value."""
+    """BayBE's campaign; a gene is the index of its value, an inactive one that of its first value."""
 
     def __init__(self, task: Task) -> None:
         warnings.simplefilter("ignore")
@@ -65,8 +65,9 @@ class BayBe:
         rows = np.zeros((len(self._asked), len(self._space.choices)), self._space.row_type)
         for i, choice in enumerate(self._space.choices):
             if choice.name in self._asked:
-                told = self._asked[choice.name]
-                rows[:, i] = [int(str(v).removeprefix("v").split(".")[0]) for v in told]
+                for row, rank in zip(rows, self._asked[choice.name], strict=True):
+                    # Ranks come as numbers such as 2.0, those of categories as "v2".
+                    row[i] = int(str(rank).removeprefix("v").split(".")[0])
         return self._space.designs(self._space.canonical_rows(rows))
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
@@ -86,6 +87,7 @@ class BayBe:
             self._campaign.add_measurements(table)
 
     def _table(self, rows: Rows) -> pd.DataFrame:
+        """Encoded designs (n, genes) as a table for BayBE, with a column for each gene."""
         columns: dict[str, object] = {}
         for choice, column in zip(self._space.choices, rows.T, strict=True):
             ranks = np.where(column == INACTIVE_INDEX, 0, column)

@@ -23,18 +23,18 @@ from cimbo.compat import disable_compiled_kernels
 from cimbo.problem.space import Params
 
 N_INITIAL_DESIGNS = 20  # Sobol designs
-RESTARTS, RAW = 4, 128  # BoTorch's examples use 20 and 1,024, which take minutes a proposal
+N_RESTARTS, N_RAW_SAMPLES = 4, 128  # BoTorch's examples: 20 and 1,024, minutes for a proposal
 disable_compiled_kernels(logei)
 
 
 class MixedAlternating:
-    """Inactive genes are columns like any other, at their first value."""
+    """A Gaussian process for each objective and constraint, and qLogNEHVI; an inactive gene has its first value."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._space = task, task.problem.space
         self._start = self._space.sobol(N_INITIAL_DESIGNS, task.seed)
-        self._x: list[list[float]] = []
-        self._y: list[list[float]] = []
+        self._x: list[list[float]] = []  # encoded designs
+        self._y: list[list[float]] = []  # scores, to be maximised, then violations of constraints
         torch.manual_seed(task.seed)
 
     def ask(self, n: int) -> list[Params]:
@@ -75,8 +75,8 @@ class MixedAlternating:
                 cat_dims=categorical,
                 fixed_features=fixed or None,
                 q=n,
-                raw_samples=RAW,
-                num_restarts=RESTARTS,
+                raw_samples=N_RAW_SAMPLES,
+                num_restarts=N_RESTARTS,
             )
         return self._space.designs(best.round().numpy().astype(self._space.row_type))
 
@@ -94,6 +94,7 @@ class MixedAlternating:
                 self._y.append(scores + self._task.violations(metrics))
 
     def _acquisition(self, top: Tensor) -> qLogNoisyExpectedHypervolumeImprovement:
+        """Fit the models, and make the acquisition function; ``top`` (genes,) are the largest indices."""
         x, y = torch.tensor(self._x, dtype=torch.double), torch.tensor(self._y, dtype=torch.double)
         bounds = torch.stack([torch.zeros_like(top), top.clamp(min=1)])
         gps = []
@@ -108,7 +109,7 @@ class MixedAlternating:
             )
         model = ModelListGP(*gps)
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        m = len(self._task.problem.objectives)
+        m = len(self._task.problem.objectives)  # the first m outputs; the others are constraints
         return qLogNoisyExpectedHypervolumeImprovement(
             model,
             ref_point=torch.tensor(self._task.reference),

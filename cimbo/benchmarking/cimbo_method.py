@@ -1,4 +1,4 @@
-"""cimbo itself, asked as anyone would ask it."""
+"""cimbo itself as a search method, through its public interface."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from cimbo.study.study import Study
 
 
 class Cimbo:
-    """A study in memory."""
+    """cimbo's search on a study that is kept in memory."""
 
     def __init__(self, task: Task) -> None:
-        p = task.problem
+        problem = task.problem
         self._study = Study.open(
-            None, p.space, p.objectives, p.constraints, seed=task.seed, metrics=p.metrics
+            None,
+            problem.space,
+            problem.objectives,
+            problem.constraints,
+            seed=task.seed,
+            metrics=problem.metrics,
         )
         self._guidance = task.guidance
 

@@ -1,7 +1,8 @@
-"""A search in the manner of DyNAS-T's LINAS: an evolutionary search on predictors, its best verified, and again.
+"""A search in the manner of DyNAS-T's LINAS: evolutionary search on predictors, whose best designs are then evaluated.
 
-(Cummings et al. 2022, "A Hardware-Aware Framework for Accelerating Neural Architecture Search Across Modalities": random
-designs first, a predictor an objective, NSGA-II on the predictors, the best of its last population measured.)
+Cummings et al. 2022, "A Hardware-Aware Framework for Accelerating Neural Architecture Search Across Modalities": random
+designs first; then, again and again, a predictor for each objective is fitted to all evaluations, NSGA-II searches on the
+predictors, and the best of its last population are evaluated.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ SEARCH_EFFORT = evolution.Effort(population=100, generations=50)
 
 
 class Linas:
-    """XGBoost on the genes; the predicted mean decides."""
+    """LINAS with XGBoost predictors on the genes, by their predicted mean."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._space = task, task.problem.space
-        self._chance, self._rng = Random(task), np.random.default_rng([task.seed, 1])
+        self._random, self._rng = Random(task), np.random.default_rng([task.seed, 1])
         self._known: list[tuple[Params, dict[str, float]]] = []
         self._seen: set[bytes] = set()
 
@@ -41,7 +42,7 @@ class Linas:
             evaluations have succeeded, and where the search finds nothing new.
         """
         if len(self._known) < N_INITIAL_DESIGNS:
-            return self._chance.ask(n)
+            return self._random.ask(n)
         known = self._space.rows([d for d, _ in self._known])
         rows = evolution.search(
             self._space,
@@ -69,7 +70,7 @@ class Linas:
                 self._known.append((design, dict(metrics)))
 
     def _score(self, known: Rows) -> evolution.Score:
-        """Fit a predictor a metric, and make the function that the search maximises.
+        """Fit a predictor for each metric, and make the function that the search maximises.
 
         Args:
             known: (n, d) rows of the designs that did not fail.

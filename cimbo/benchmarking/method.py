@@ -1,4 +1,4 @@
-"""What every method is told, and the two questions it answers."""
+"""The interface of search methods: the task that each is given, and its two methods ``ask`` and ``tell``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ Measured = Mapping[str, float] | None  # None: the evaluation failed
 
 @dataclass(frozen=True)
 class Task:
-    """The problem (with a reference for every objective), the seed, and what cimbo may know beyond the evaluations."""
+    """The task of a search method.
+
+    Attributes:
+        problem: Space, objectives (each with a reference) and constraints.
+        seed: Seed of all randomness.
+        guidance: Options of cimbo's optimizer, such as costs that it may compute; other methods ignore them.
+    """
 
     problem: Problem
     seed: int = 0
@@ -27,7 +33,7 @@ class Task:
 
     @property
     def reference(self) -> Array:
-        """(m,), to be maximised."""
+        """The reference point, (m,) scores that are maximised."""
         reference = self.problem.reference()
         assert reference is not None
         return reference
@@ -42,8 +48,9 @@ class Task:
             One number a constraint, in the metric's unit; 0 or less where it holds.
         """
         violations = []
-        for c in self.problem.constraints:
-            violations.append(float(c.violation(np.array([metrics[c.metric]]))[0]))
+        for constraint in self.problem.constraints:
+            values = np.array([metrics[constraint.metric]])
+            violations.append(float(constraint.violation(values)[0]))
         return violations
 
 

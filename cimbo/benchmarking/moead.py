@@ -1,4 +1,4 @@
-"""MOEA/D as pymoo has it, on integer genes: a generation is one child for each of some twenty directions."""
+"""MOEA/D as pymoo has it, on integer genes: a generation has one child for each of N_DIRECTIONS directions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ LEAST_SPREAD = 1e-9
 
 
 class Moead(PymooMethod):
-    """Objectives are told in units of their spread over the first generation of which two designs can be compared."""
+    """MOEA/D, with objectives divided by their standard deviation over the first generation.
+
+    MOEA/D weighs objectives against each other, so they need a common scale. The first generation in
+    which at least two designs succeeded sets it.
+    """
 
     def __init__(self, task: Task) -> None:
         directions = get_reference_directions(
@@ -31,13 +35,14 @@ class Moead(PymooMethod):
         self._unit: Array | None = None
 
     def known(self, answers: Sequence[Measured]) -> Mapping[str, Array]:
-        """Say what pymoo is told of a generation.
+        """Turn the metrics of a generation into the values that pymoo needs.
 
         Args:
             answers: The metrics of each design; None where the evaluation failed.
 
         Returns:
-            "F", (n, objectives), what is minimised.
+            "F", (n, objectives), values to minimise, with a penalty for each broken constraint.
+            Failed designs have FAILED_SCORE.
         """
         problem = self._task.problem
         losses = np.full((len(answers), len(problem.objectives)), np.nan)
@@ -53,7 +58,7 @@ class Moead(PymooMethod):
         return {"F": np.nan_to_num(scaled, nan=FAILED_SCORE)}
 
     def _settle_unit(self, succeeded: Array) -> None:
-        """Take the spread of the first losses (n, objectives) of which two can be compared as unit."""
+        """Set the unit of each objective once, from the losses (n, objectives) of designs that succeeded."""
         if self._unit is None and len(succeeded) > 1:
             spread = succeeded.std(0)
             self._unit = np.where(spread > 0, np.maximum(spread, LEAST_SPREAD), 1.0)

@@ -23,14 +23,14 @@ class Nsga2(PymooMethod):
         super().__init__(task, algorithm, n_constraints=len(task.problem.constraints))
 
     def known(self, answers: Sequence[Measured]) -> Mapping[str, Array]:
-        """Say what pymoo is told of a generation.
+        """Turn the metrics of a generation into the values that pymoo needs.
 
         Args:
             answers: The metrics of each design; None where the evaluation failed.
 
         Returns:
-            "F", (n, objectives), what is minimised, and where there are constraints "G",
-            (n, constraints), by how much they are broken.
+            "F", (n, objectives), values to minimise; where there are constraints also "G",
+            (n, constraints), by how much each is broken. Failed designs have FAILED_SCORE.
         """
         problem = self._task.problem
         losses = []
@@ -42,7 +42,7 @@ class Nsga2(PymooMethod):
             else:
                 losses.append([FAILED_SCORE] * len(problem.objectives))
                 violations.append([FAILED_SCORE] * len(problem.constraints))
-        told = {"F": np.array(losses)}
+        values = {"F": np.array(losses)}
         if problem.constraints:
-            told["G"] = np.array(violations)
-        return told
+            values["G"] = np.array(violations)
+        return values

@@ -15,7 +15,13 @@ VIOLATIONS_ATTRIBUTE = "violations"
 
 
 class _Optuna:
-    """A study of Optuna's in memory; a failed evaluation is a failed trial."""
+    """An Optuna study in memory; a failed evaluation is a failed trial.
+
+    Args:
+        task: The problem and the seed.
+        sampler: The Optuna sampler.
+        conditional: Whether it is asked only for active genes; else for every gene in every trial.
+    """
 
     def __init__(self, task: Task, sampler: Any, *, conditional: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,10 +41,8 @@ class _Optuna:
             A design for each trial.
         """
         self._trials = [self._study.ask() for _ in range(n)]
-        found = []
-        for trial in self._trials:
-            found.append(_design(trial, self._task.problem.space, conditional=self._conditional))
-        return found
+        space = self._task.problem.space
+        return [_design(trial, space, conditional=self._conditional) for trial in self._trials]
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Finish the trials of the last ``ask``; a failure becomes a failed trial.
@@ -82,7 +86,7 @@ def _constrained(task: Task) -> dict[str, Any]:
 
 
 def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
-    """The design that a trial stands for.
+    """Ask a trial for the values of genes, which make a design.
 
     Args:
         trial: An Optuna trial.
@@ -92,31 +96,31 @@ def _design(trial: Any, space: SearchSpace, *, conditional: bool) -> Params:
     Returns:
         The active genes by name.
     """
-    found: Params = {}
+    genes: Params = {}
     for choice in space.choices:
         if not conditional or _active(trial, space, choice):
-            found[choice.name] = _suggest(trial, choice)
-    return space.canonical(found)
+            genes[choice.name] = _suggest(trial, choice)
+    return space.canonical(genes)
 
 
 def _active(trial: Any, space: SearchSpace, choice: Choice) -> bool:
-    """Whether a gene is active in a trial, by the values of its gates: the genes that it depends on.
+    """Whether a gene is active in a trial: whether all genes that it depends on have values that allow it.
 
-    This may ask the trial for a gate before or after `_design` does: within one trial Optuna gives
-    the same value each time.
+    This may ask the trial for such a gene before `_design` does: within one trial Optuna gives the
+    same value each time.
 
     Returns:
         True where it is.
     """
-    gates = []
-    for name, values in choice.active_if.items():
-        gates.append((space.choices[space.column[name]], values))
-    return all(
-        _active(trial, space, gate) and _suggest(trial, gate) in values for gate, values in gates
-    )
+    for name, allowed_values in choice.active_if.items():
+        gate = space.choices[space.column[name]]
+        if not _active(trial, space, gate) or _suggest(trial, gate) not in allowed_values:
+            return False
+    return True
 
 
 def _suggest(trial: Any, choice: Choice) -> Any:
+    """The value that a trial suggests for a gene; ordered ones are suggested by their index."""
     if not choice.ordered:
         return trial.suggest_categorical(choice.name, choice.values)
     return choice.values[trial.suggest_int(choice.name, 0, len(choice.values) - 1)]

@@ -1,4 +1,4 @@
-"""A search method of a user's own: a class of ``ask`` and ``tell``, named by where it is or by an entry point."""
+"""A user's own search method: a class with ``ask`` and ``tell``, named as "package:object" or by an entry point."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ENTRY_POINT_GROUP = "methods"  # a package names its methods under cimbo.methods
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a method is none of cimbo's: "package:object", or the name that a package gave it.
+    """Tell whether a name means a user's own method: "package:object", or an entry point's name.
 
     Args:
-        name: What the method was asked for by.
+        name: Name of a method.
 
     Returns:
         Whether `start_own` can make it.
@@ -32,7 +32,7 @@ def installed_names() -> list[str]:
 
 
 class OwnMethod:
-    """A user's method, whose answers are looked at: what it does wrong is one line that names it."""
+    """A user's method whose answers are checked: a mistake becomes a BadInput that names the method."""
 
     def __init__(self, name: str, method: Any, space: SearchSpace) -> None:
         self._name = name
@@ -49,7 +49,7 @@ class OwnMethod:
             Its designs in their canonical form.
 
         Raises:
-            BadInput: It raises, or returns more designs or what is none.
+            BadInput: It raises, or returns too many designs or something else.
         """
         designs = _called(self._name, "ask", self._method.ask, n)
         if not isinstance(designs, list | tuple) or len(designs) > n:
@@ -96,7 +96,17 @@ def start_own(name: str, task: Task) -> OwnMethod:
 
 
 def _called(name: str, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What code of the user's returns. Raises BadInput for whatever it raises."""
+    """Call a user's function, and turn whatever it raises into a BadInput.
+
+    Args:
+        name: Name of the method.
+        what: The function, for the error.
+        function: The function.
+        *arguments: Its arguments.
+
+    Returns:
+        What it returns.
+    """
     try:
         return function(*arguments)
     except CimboError:

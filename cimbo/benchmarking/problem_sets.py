@@ -29,14 +29,14 @@ N_LEVELS = 11
 
 @dataclass(frozen=True)
 class BenchmarkProblem:
-    """A problem that costs nothing to evaluate.
+    """A problem that is quick to evaluate, for comparing search methods.
 
     Attributes:
-        name: What it is called.
-        problem: What a search is told.
-        measure: Designs -> what each measured.
-        volume: Metrics -> hypervolume, as a share of the best known where one is known.
-        unit: What ``volume`` counts.
+        name: Its name.
+        problem: Space, objectives and constraints.
+        measure: From designs to the metrics of each.
+        volume: From metrics to hypervolume, as a fraction of the best known one where that is known.
+        unit: Description of what ``volume`` gives.
     """
 
     name: str
@@ -48,7 +48,13 @@ class BenchmarkProblem:
 
 @dataclass(frozen=True)
 class _PublicProblem:
-    """A test function of ``genes`` variables in [0, 1]; (n, genes) -> (n, objectives), minimised."""
+    """A public test function.
+
+    Attributes:
+        genes: Number of variables, each in [0, 1].
+        reference: Reference point, (objectives,).
+        compute: From variables (n, genes) to objectives (n, objectives), which are minimised.
+    """
 
     genes: int
     reference: tuple[float, ...]
@@ -56,11 +62,13 @@ class _PublicProblem:
 
 
 def _zdt1(x: Array) -> Array:
+    """ZDT1: from variables (n, 30) to two objectives (n, 2)."""
     g = 1.0 + 9.0 * x[:, 1:].mean(1)
     return np.stack([x[:, 0], g * (1.0 - np.sqrt(x[:, 0] / g))], 1)
 
 
 def _dtlz2(x: Array) -> Array:
+    """DTLZ2: from variables (n, 12) to three objectives (n, 3)."""
     g = ((x[:, 2:] - 0.5) ** 2).sum(1)
     a, b = np.pi / 2 * x[:, 0], np.pi / 2 * x[:, 1]
     shape = [np.cos(a) * np.cos(b), np.cos(a) * np.sin(b), np.sin(a)]
@@ -68,6 +76,7 @@ def _dtlz2(x: Array) -> Array:
 
 
 def _dtlz7(x: Array) -> Array:
+    """DTLZ7: from variables (n, 22) to three objectives (n, 3)."""
     g = 1.0 + 9.0 * x[:, 2:].mean(1)
     first = x[:, :2]
     h = 3.0 - (first / (1.0 + g[:, None]) * (1.0 + np.sin(3.0 * np.pi * first))).sum(1)
@@ -91,7 +100,7 @@ def known_names() -> list[str]:
 
 
 def find(asked: str) -> list[BenchmarkProblem]:
-    """Find problems.
+    """Find problems by their names.
 
     Args:
         asked: Names with commas, ``*`` for any letters: ``"zdt1,train-0*"``.
@@ -103,17 +112,18 @@ def find(asked: str) -> list[BenchmarkProblem]:
         BadInput: Nothing has such a name.
     """
     known = known_names()
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for pattern in asked.split(","):
         matching = fnmatch.filter(known, pattern.strip())
         if not matching:
             what = f"problem {pattern!r}"
             raise BadInput(what, "is unknown", choose_from(pattern, known))
-        found |= dict.fromkeys(matching)
-    return [_problem(name) for name in found]
+        names |= dict.fromkeys(matching)
+    return [_problem(name) for name in names]
 
 
 def _problem(name: str) -> BenchmarkProblem:
+    """Make the problem of a name."""
     if name in PUBLIC_PROBLEMS:
         return _public(name)
     if name in problem_names():
@@ -122,10 +132,11 @@ def _problem(name: str) -> BenchmarkProblem:
 
 
 def _public(name: str) -> BenchmarkProblem:
-    form = PUBLIC_PROBLEMS[name]
-    space = SearchSpace([Choice(f"x{i}", range(N_LEVELS)) for i in range(form.genes)])
+    """Make a public test problem, each variable on N_LEVELS levels."""
+    function = PUBLIC_PROBLEMS[name]
+    space = SearchSpace([Choice(f"x{i}", range(N_LEVELS)) for i in range(function.genes)])
     objectives = []
-    for i, reference in enumerate(form.reference):
+    for i, reference in enumerate(function.reference):
         objectives.append(Objective(f"f{i + 1}", "min", reference))
     problem = Problem(space, tuple(objectives))
 
@@ -138,7 +149,7 @@ def _public(name: str) -> BenchmarkProblem:
         Returns:
             The objectives of each.
         """
-        values = form.compute(space.rows(designs) / (N_LEVELS - 1.0))
+        values = function.compute(space.rows(designs) / (N_LEVELS - 1.0))
         found = []
         for row in values:
             found.append({o.name: float(v) for o, v in zip(objectives, row, strict=True)})

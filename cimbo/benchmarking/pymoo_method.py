@@ -1,4 +1,4 @@
-"""What the methods of pymoo have in common: integer genes, and generations that are handed out in batches."""
+"""Base class of pymoo's methods: integer genes, and generations that are handed out in batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pymoo.problems.static import StaticProblem
 from cimbo.benchmarking.method import Array, Measured, Task
 from cimbo.problem.space import Params
 
-FAILED_SCORE = 1e9
+FAILED_SCORE = 1e9  # of a failed design in every objective, which pymoo minimises
 
 
 def integer_operators() -> dict[str, Any]:
@@ -32,7 +32,10 @@ def integer_operators() -> dict[str, Any]:
 
 
 class PymooMethod(ABC):
-    """A generation is handed out in batches, and told when all of it is measured."""
+    """A method of pymoo, whose generations are handed out in batches.
+
+    The algorithm is told of a generation when all of its designs have been evaluated.
+    """
 
     def __init__(self, task: Task, algorithm: Any, *, n_constraints: int) -> None:
         self._task, self._space = task, task.problem.space
@@ -53,13 +56,13 @@ class PymooMethod(ABC):
 
     @abstractmethod
     def known(self, answers: Sequence[Measured]) -> Mapping[str, Array]:
-        """Say what pymoo is told of a generation.
+        """Turn the metrics of a generation into the values that pymoo needs.
 
         Args:
             answers: The metrics of each design; None where the evaluation failed.
 
         Returns:
-            "F", (n, objectives), what is minimised; and "G", (n, constraints), violations, where
+            "F", (n, objectives), values to minimise; and "G", (n, constraints), violations, where
             the method knows constraints.
         """
 

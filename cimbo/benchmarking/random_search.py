@@ -11,7 +11,7 @@ from cimbo.problem.space import Params
 
 
 class Random:
-    """Every gene uniform."""
+    """Draws designs uniformly at random, none twice."""
 
     def __init__(self, task: Task) -> None:
         self._space, self._rng = task.problem.space, np.random.default_rng(task.seed)
@@ -27,13 +27,13 @@ class Random:
             The designs; none when every one of 20 ``n`` random designs was drawn before.
         """
         rows = self._space.random_rows(20 * n, self._rng)
-        fresh = []
+        new_rows = []
         for row in rows:
             if row.tobytes() not in self._seen:
                 self._seen.add(row.tobytes())
-                fresh.append(row)
-        if fresh:
-            return self._space.designs(np.stack(fresh[:n]))
+                new_rows.append(row)
+        if new_rows:
+            return self._space.designs(np.stack(new_rows[:n]))
         return []
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:

@@ -19,14 +19,16 @@ MIN_PROBLEMS = 3  # a test of ranks needs at least so many problems
 
 @dataclass(frozen=True)
 class Ranking:
-    """Methods by their mean rank, 1 for the best of a problem.
+    """Methods by their mean rank over problems; 1 is the best rank on a problem.
 
     Attributes:
-        methods: Best mean rank first.
-        mean_rank: Of each method.
-        friedman_p: Chance of ranks so different where no method is better; None for fewer than three problems or methods.
-        critical_difference: Mean ranks further apart differ at the 5 % level (Nemenyi); None likewise.
-        worse_p: For each method, the corrected chance that it is no worse than the first (Wilcoxon, Holm); None likewise.
+        methods: Names, best mean rank first.
+        mean_rank: Mean rank of each method.
+        friedman_p: p-value of Friedman's test that all methods are equally good; None for fewer than three problems or
+            methods.
+        critical_difference: Mean ranks further apart than this differ at the 5 % level (Nemenyi); None likewise.
+        worse_p: For each method the corrected p-value that it is no worse than the first (Wilcoxon, Holm); None for the
+            first itself, and for fewer than three problems.
     """
 
     methods: tuple[str, ...]
@@ -53,7 +55,7 @@ class Ranking:
 
 
 def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
-    """Rank methods.
+    """Rank methods by their results on several problems, and test whether they differ.
 
     Args:
         results: Method -> its result on each problem, in the same order of problems; more is better.
@@ -67,15 +69,15 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
     table = np.array([results[name] for name in names], float).T
     ranks = np.stack([rankdata(-row) for row in table]).mean(0)
     order = np.argsort(ranks, kind="stable")
-    n, k = table.shape
+    n_problems, n_methods = table.shape
     friedman_p = None
     critical_difference = None
-    worse_p: tuple[float | None, ...] = (None,) * k
-    if n >= MIN_PROBLEMS:
+    worse_p: tuple[float | None, ...] = (None,) * n_methods
+    if n_problems >= MIN_PROBLEMS:
         worse_p = _worse(table[:, order])
-    if n >= MIN_PROBLEMS and k >= MIN_PROBLEMS:
+    if n_problems >= MIN_PROBLEMS and n_methods >= MIN_PROBLEMS:
         friedman_p = _friedman(table)
-        critical_difference = _critical_difference(n, k)
+        critical_difference = _critical_difference(n_problems, n_methods)
     return Ranking(
         methods=tuple(names[i] for i in order),
         mean_rank=tuple(ranks[order].tolist()),
@@ -86,7 +88,7 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
 
 
 def _friedman(table: Array) -> float | None:
-    """Friedman's chance for results (problems, methods); None where all are equal."""
+    """p-value of Friedman's test for results (problems, methods); None where methods never differ."""
     from scipy.stats import friedmanchisquare
 
     if np.ptp(table, axis=1).max() == 0:
@@ -95,7 +97,7 @@ def _friedman(table: Array) -> float | None:
 
 
 def _critical_difference(problems: int, methods: int) -> float:
-    """Nemenyi's, at the 5 % level (Demsar 2006, section 3.2.2)."""
+    """Nemenyi's critical difference q sqrt(k (k + 1) / 6 n) of k methods on n problems (Demsar 2006, section 3.2.2)."""
     from scipy.stats import studentized_range
 
     q = float(studentized_range.ppf(1.0 - SIGNIFICANCE_LEVEL, methods, np.inf)) / np.sqrt(2.0)
@@ -103,25 +105,39 @@ def _critical_difference(problems: int, methods: int) -> float:
 
 
 def _worse(table: Array) -> tuple[float | None, ...]:
-    """Wilcoxon's chance of each later column against the first (problems, methods), corrected by Holm's method."""
+    """p-values that each method is no worse than the first one, corrected by Holm's method.
+
+    Args:
+        table: Results (problems, methods), the best method first.
+
+    Returns:
+        None for the first method; then the p-values of Wilcoxon's signed-rank test.
+    """
     from scipy.stats import wilcoxon
 
-    chances = []
-    for column in table.T[1:]:
-        gap = table[:, 0] - column
-        if gap.any():
-            chances.append(float(wilcoxon(gap, alternative="greater").pvalue))
+    p_values = []
+    for results in table.T[1:]:
+        differences = table[:, 0] - results
+        if differences.any():
+            p_values.append(float(wilcoxon(differences, alternative="greater").pvalue))
         else:
-            chances.append(1.0)
-    return (None, *_holm(chances))
+            p_values.append(1.0)
+    return (None, *_holm(p_values))
 
 
-def _holm(chances: Sequence[float]) -> list[float]:
-    """Chances corrected for being several (Holm 1979): the smallest times their number, the next times one less, ..."""
-    corrected = [1.0] * len(chances)
-    reached = 0.0
-    for place, i in enumerate(np.argsort(chances)):
-        multiplied = min(chances[i] * (len(chances) - place), 1.0)
-        reached = max(reached, multiplied)
-        corrected[i] = reached
+def _holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for the number of tests (Holm 1979).
+
+    The smallest of k is multiplied by k, the next one by k - 1, and so on; none becomes smaller
+    than the one before it, or larger than 1.
+
+    Returns:
+        The corrected values, in the order given.
+    """
+    corrected = [1.0] * len(p_values)
+    largest_so_far = 0.0
+    for place, i in enumerate(np.argsort(p_values)):
+        multiplied = min(p_values[i] * (len(p_values) - place), 1.0)
+        largest_so_far = max(largest_so_far, multiplied)
+        corrected[i] = largest_so_far
     return corrected

@@ -1,4 +1,4 @@
-"""A recorded study as a problem that costs nothing: predictors fitted to its evaluations stand in for the real thing."""
+"""A recorded study as a benchmark problem that is quick to evaluate: predictors fitted to its evaluations replace them."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def replay(
     views: Mapping[str, View],
     exact: Mapping[str, AnalyticFunction],
 ) -> Measure:
-    """Fit predictors to recorded evaluations, and let them stand in for the real thing.
+    """Fit predictors to recorded evaluations, which then stand in for real evaluations.
 
-    The predictors are boosted trees, another kind than what cimbo's search prefers, so that it is
-    not replayed to itself.
+    The predictors are boosted trees, because cimbo's search prefers other models: a search should
+    not be tested on a model of its own kind.
 
     Args:
         problem: Objectives and constraints, whose metrics are wanted.
         records: The evaluations; those that failed or lack a metric are left out.
-        views: Metric to what it depends on; a metric without one depends on every gene.
-        exact: Metric to the function that computes it; such a metric is not predicted.
+        views: For each metric the genes and features that it depends on; a metric without one
+            depends on every gene.
+        exact: For some metrics a function that computes them; these are not predicted.
 
     Returns:
-        From designs to their metrics, as predicted or computed.
+        A function from designs to their metrics, predicted or computed.
 
     Raises:
         BadInput: For fewer than 30 successful evaluations.
@@ -67,11 +68,12 @@ def replay(
             The metrics of each, in natural units.
         """
         inputs = Inputs(problem.space, problem.space.rows(designs))
-        natural = {metric: _natural(each, inputs) for metric, each in fitted.items()}
-        found: list[Mapping[str, float]] = []
+        natural = {metric: _natural(model, inputs) for metric, model in fitted.items()}
+        metrics_of_designs: list[Mapping[str, float]] = []
         for i in range(len(designs)):
-            found.append({metric: float(values[i]) for metric, values in natural.items()})
-        return found
+            metrics = {metric: float(values[i]) for metric, values in natural.items()}
+            metrics_of_designs.append(metrics)
+        return metrics_of_designs
 
     return measure
 
@@ -82,7 +84,7 @@ def _has_all(record: Record, metrics: Sequence[str]) -> bool:
 
 
 def _natural(surrogate: Surrogate, inputs: Inputs) -> NDArray[np.float64]:
-    """(n,) what is predicted of designs, in natural units."""
+    """Predicted means of n designs in natural units, (n,), also where the logarithm is modelled."""
     mean, _ = surrogate.mean_and_std(inputs)
     if surrogate.log:
         return np.exp(mean)

@@ -1,4 +1,4 @@
-"""Methods run side by side, and what came of it: the hypervolume after every evaluation, with the spread over seeds."""
+"""Runs search methods at equal budgets, and computes their hypervolume in the course of a run, with its range over seeds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params
 
-#: designs -> what each measured
+#: From designs to the metrics of each; None where the evaluation failed
 Measure = Callable[[list[Params]], Sequence[Measured]]
-#: metrics of feasible designs -> hypervolume
+#: From the metrics of feasible designs to their hypervolume
 Volume = Callable[[Sequence[Mapping[str, float]]], float]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One method, one seed. ``measured``: every evaluation in order. overhead_s: the method's CPU seconds an evaluation."""
+    """One run of one method with one seed.
+
+    Attributes:
+        method: Name of the method.
+        seed: The seed.
+        measured: Metrics of every evaluation in order; None where it failed.
+        overhead_s: CPU seconds that the method itself took, for each evaluation.
+    """
 
     method: str
     seed: int
@@ -29,21 +36,29 @@ class Run:
     overhead_s: float
 
     def feasible(self, problem: Problem, first: int | None = None) -> list[Mapping[str, float]]:
-        """Select what counts of the run.
+        """Select the evaluations that succeeded and keep the constraints.
 
         Args:
-            problem: Says which designs are feasible.
-            first: Look at the first so many evaluations; None for all.
+            problem: Has the constraints.
+            first: How many of the first evaluations to look at; None for all.
 
         Returns:
-            Metrics of the evaluations that succeeded and keep the constraints, in order.
+            Their metrics, in order.
         """
         return [m for m in self.measured[:first] if m is not None and problem.feasible(m)]
 
 
 @dataclass(frozen=True)
 class Band:
-    """Anytime hypervolume of one method over its seeds, after ``at`` evaluations: median, least and largest, each (k,)."""
+    """Hypervolume of one method in the course of its runs, over its seeds.
+
+    Attributes:
+        method: Name of the method.
+        at: Numbers of evaluations, (k,).
+        median: Median over seeds of the hypervolume after so many evaluations, (k,).
+        low: The least over seeds, (k,).
+        high: The largest over seeds, (k,).
+    """
 
     method: str
     at: Array
@@ -57,7 +72,7 @@ def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Me
 
     Args:
         peer: The method, as ``start`` returns it.
-        measure: From designs to what each measured.
+        measure: From designs to the metrics of each.
         budget: How many evaluations to make; repeated designs count.
         batch: How many designs are asked for at once.
 
@@ -65,29 +80,29 @@ def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Me
         Every evaluation in order, and the method's own CPU seconds an evaluation.
     """
     measured: list[Measured] = []
-    spent = 0.0
+    cpu_s = 0.0
     while len(measured) < budget:
         start = time.process_time()
         designs = peer.ask(min(batch, budget - len(measured)))
-        spent += time.process_time() - start
+        cpu_s += time.process_time() - start
         if not designs:
             break
         answers = measure(designs)
         start = time.process_time()
         peer.tell(designs, answers)
-        spent += time.process_time() - start
+        cpu_s += time.process_time() - start
         measured += answers
-    return measured, spent / max(len(measured), 1)
+    return measured, cpu_s / max(len(measured), 1)
 
 
 def natural(problem: Problem) -> Volume:
-    """Make the hypervolume in natural units above a problem's references.
+    """Make the function that computes the hypervolume above a problem's references, in natural units.
 
     Args:
         problem: A problem with a reference for every objective.
 
     Returns:
-        From metrics of feasible designs to their hypervolume; 0 without designs.
+        A function from metrics of feasible designs to their hypervolume; 0 without designs.
     """
     reference = problem.reference()
     assert reference is not None
@@ -121,17 +136,23 @@ def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[in
     Returns:
         A band for each method, in the order in which they first appear.
     """
-    found = []
-    for method in dict.fromkeys(r.method for r in runs):
-        curves = np.stack([anytime(r, problem, volume, at) for r in runs if r.method == method])
-        found.append(
-            Band(method, np.array(at, float), np.median(curves, 0), curves.min(0), curves.max(0))
+    bands_of_methods = []
+    for method in dict.fromkeys(run.method for run in runs):
+        own_runs = [run for run in runs if run.method == method]
+        curves = np.stack([anytime(run, problem, volume, at) for run in own_runs])
+        band = Band(
+            method=method,
+            at=np.array(at, float),
+            median=np.median(curves, 0),
+            low=curves.min(0),
+            high=curves.max(0),
         )
-    return found
+        bands_of_methods.append(band)
+    return bands_of_methods
 
 
 def checkpoints(budget: int) -> list[int]:
-    """Choose after how many evaluations a run is looked at.
+    """Choose the numbers of evaluations at which the hypervolume of a run is computed.
 
     Args:
         budget: Evaluations of a run.
@@ -140,4 +161,5 @@ def checkpoints(budget: int) -> list[int]:
         Evenly spaced numbers, the last of them ``budget``: every number up to a budget of 79, forty
         to sixty of a larger one.
     """
-    return sorted({*range(max(budget // 40, 1), budget, max(budget // 40, 1)), budget})
+    step = max(budget // 40, 1)
+    return sorted({*range(step, budget, step), budget})

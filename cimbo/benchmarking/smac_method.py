@@ -21,13 +21,13 @@ from smac.runhistory.dataclasses import TrialValue
 from cimbo.benchmarking.method import Measured, Task
 from cimbo.problem.space import Choice, Params
 
-N_TRIALS = 100_000  # more than anybody asks for
+N_TRIALS = 100_000  # SMAC needs a number; more than anybody asks for
 FAILED_COST = 1e9
-BROKEN_COST = 1e6  # a unit of violation; SMAC knows no constraints
+BROKEN_COST = 1e6  # added to every cost for each unit of violation, as SMAC knows no constraints
 
 
 class Smac:
-    """Asked for one design after another; a design that it repeats is told what was measured."""
+    """SMAC3, asked for one design after another."""
 
     def __init__(self, task: Task) -> None:
         logging.getLogger("smac").setLevel(logging.ERROR)
@@ -88,11 +88,16 @@ def _unused(config: Any, seed: int = 0) -> list[float]:
     raise AssertionError("SMAC is asked and told")
 
 
-def _plain(found: dict[str, Any]) -> Params:
-    return {str(k): v.item() if hasattr(v, "item") else v for k, v in found.items()}
+def _plain(configuration: dict[str, Any]) -> Params:
+    """A configuration of SMAC as a design: plain Python values instead of numpy's."""
+    plain = {}
+    for name, value in configuration.items():
+        plain[str(name)] = value.item() if hasattr(value, "item") else value
+    return plain
 
 
 def _space(task: Task) -> ConfigurationSpace:
+    """The space of a task for SMAC; a gene that is not always active has conditions."""
     space = ConfigurationSpace(seed=task.seed)
     parameters = {}
     for choice in task.problem.space.choices:
@@ -110,6 +115,7 @@ def _space(task: Task) -> ConfigurationSpace:
 
 
 def _parameter(choice: Choice) -> Any:
+    """A gene as a hyperparameter of SMAC."""
     if choice.ordered:
         return OrdinalHyperparameter(choice.name, list(choice.values))
     return CategoricalHyperparameter(choice.name, list(choice.values))

@@ -64,10 +64,10 @@ def run(
 ) -> Iterator[Outcome]:
     """Evaluate candidates side by side.
 
-    With ``n_jobs=1``, the ``loky`` backend and neither limit, ``evaluate`` runs in this process,
-    where nothing can stop it and a crash is a crash, unless ``isolate`` asks for a worker all the
-    same. Workers use one thread each unless OMP_NUM_THREADS and its like say otherwise, write to
-    stderr only, and stay for the next batch until `close`. Closing the iterator, or
+    With ``n_jobs=1``, the ``loky`` backend, no limits and no ``isolate``, ``evaluate`` runs in this
+    process, where nothing can stop it and where a crash ends the whole program. Otherwise it runs in
+    worker processes. These use one thread each unless OMP_NUM_THREADS and its like say otherwise,
+    print to stderr only, and wait for the next batch until `close`. Closing the iterator, or
     KeyboardInterrupt, ends the running evaluations.
 
     Args:
@@ -80,7 +80,7 @@ def run(
             only); None for no limit.
         backend: ``loky`` for this machine; ``dask``, ``ray`` or ``slurm`` for a cluster (see
             `connect`). The limits hold there too.
-        isolate: Whether to use a worker process where this one would do.
+        isolate: Whether to use a worker process even where none would be needed.
 
     Returns:
         An iterator that gives one `Outcome` a candidate, in the order in which they finish. It
@@ -90,13 +90,8 @@ def run(
         BadInput: Arguments are impossible, or the evaluator cannot be sent to another process.
     """
     check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
-    if (
-        backend == "loky"
-        and n_jobs == 1
-        and timeout_s is None
-        and memory_mb is None
-        and not isolate
-    ):
+    has_limits = timeout_s is not None or memory_mb is not None
+    if backend == "loky" and n_jobs == 1 and not has_limits and not isolate:
         return _here(candidates, evaluate, retries)
     job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
     return {"loky": _local, **CLUSTER_BACKENDS}[backend](candidates, job, n_jobs)
@@ -143,16 +138,17 @@ def flow(
     running: set[Future[Outcome]] = set()
     try:
         while True:
-            while len(running) < n_workers and (c := following()) is not None:
+            while len(running) < n_workers and (candidate := following()) is not None:
                 # Serialised anew each time, so that workers get the accuracies
                 # that the evaluator has cached since.
                 job = Job(
-                    _packed(evaluate),
-                    conditions.get("timeout_s"),
-                    conditions.get("retries", 0),
-                    conditions.get("memory_mb"),
+                    code=_packed(evaluate),
+                    timeout_s=conditions.get("timeout_s"),
+                    retries=conditions.get("retries", 0),
+                    memory_mb=conditions.get("memory_mb"),
                 )
-                running.add(threads.submit(pool.outcome, job, c.key, dict(c.params)))
+                params = dict(candidate.params)
+                running.add(threads.submit(pool.outcome, job, candidate.key, params))
             if not running:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -171,7 +167,7 @@ def check(
     backend: str = "loky",
     isolate: bool = False,
 ) -> None:
-    """Refuse what `run` would refuse.
+    """Check the options of `run` without running anything.
 
     Args:
         n_jobs: As for `run`; not 0, and at most `MOST_WORKERS` on this machine.
@@ -223,6 +219,7 @@ def close() -> None:
 
 
 def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iterator[Outcome]:
+    """Evaluate candidates one after another in this process, yielding one outcome each."""
     for candidate in candidates:
         params = dict(candidate.params)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
@@ -231,6 +228,7 @@ def _here(candidates: Sequence[Keyed], evaluate: Evaluate, retries: int) -> Iter
 
 
 def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
+    """Evaluate candidates in worker processes of this machine, yielding outcomes as they finish."""
     pool = WorkerPool()
     parallel = joblib.Parallel(
         n_jobs=joblib.cpu_count() if n_jobs < 0 else n_jobs,
@@ -248,11 +246,12 @@ def _local(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outco
     finally:
         pool.stop()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells whoever stops early to ask for less
+            warnings.simplefilter("ignore")  # joblib warns those who stop early
             outcomes.close()
 
 
 def _packed(evaluate: Evaluate) -> bytes:
+    """The evaluator as bytes for another process. Raises BadInput where it cannot be serialised."""
     try:
         return dump_with_code(evaluate)
     except Exception as error:

@@ -22,9 +22,8 @@ from cimbo.execution.pool import Keyed, Outcome, outcome_there
 from cimbo.execution.worker import Job
 from cimbo.storage.values import one_line
 
-MAX_LOST_WORKERS = (
-    3  # workers of the cluster that may be lost under one candidate before it counts as failed
-)
+# Workers of the cluster that may be lost with one candidate before it counts as failed
+MAX_LOST_WORKERS = 3
 SLURM_FOLDER = Path("runs", "slurm")  # on the file system that the nodes share
 POLL_INTERVAL_S = 0.2
 
@@ -33,7 +32,14 @@ Batch = Callable[[Sequence[Keyed], Job, int], Iterator[Outcome]]
 
 @dataclass(frozen=True)
 class Tasks:
-    """How a cluster takes a candidate, waits until some are finished, gives an outcome back, and drops a task."""
+    """Functions by which `_window` uses a cluster; a task is whatever ``submit`` returns.
+
+    Attributes:
+        submit: Starts a task for a candidate.
+        finished: Waits until some of the given tasks have finished, and returns these.
+        result: The outcome of a finished task; raises if it was lost.
+        cancel: Ends a task.
+    """
 
     submit: Callable[[Keyed], Any]
     finished: Callable[[list[Any]], list[Any]]
@@ -88,21 +94,20 @@ def ray(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]
     Raises:
         BadInput: The extra is not installed, or the evaluator says that it can evaluate no design.
     """
-    there = _extra("ray", "ray")
-    task = there.remote(max_retries=MAX_LOST_WORKERS)(outcome_there)
-    shared = there.put(job)  # the evaluator travels once a machine, not once a candidate
+    ray_module = _extra("ray", "ray")
+    task = ray_module.remote(max_retries=MAX_LOST_WORKERS)(outcome_there)
+    shared = ray_module.put(job)  # sent once to each machine, not with each candidate
 
     def finished(running: list[Any]) -> list[Any]:
         """Wait for the first task to finish."""
-        return list(there.wait(running, num_returns=1)[0])
+        return list(ray_module.wait(running, num_returns=1)[0])
 
-    def submit(c: Keyed) -> Any:
+    def submit(candidate: Keyed) -> Any:
         """Start a task for one candidate."""
-        return task.remote(shared, c.key, dict(c.params))
+        return task.remote(shared, candidate.key, dict(candidate.params))
 
-    yield from _window(
-        candidates, n_jobs, Tasks(submit, finished, there.get, partial(there.cancel, force=True))
-    )
+    cancel = partial(ray_module.cancel, force=True)
+    yield from _window(candidates, n_jobs, Tasks(submit, finished, ray_module.get, cancel))
 
 
 def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcome]:
@@ -134,13 +139,13 @@ def slurm(candidates: Sequence[Keyed], job: Job, n_jobs: int) -> Iterator[Outcom
 
     def finished(running: list[Any]) -> list[Any]:
         """Wait until some jobs have finished."""
-        while not (done := [r for r in running if r.done()]):
+        while not (done := [task for task in running if task.done()]):
             time.sleep(POLL_INTERVAL_S)
         return done
 
-    def submit(c: Keyed) -> Any:
+    def submit(candidate: Keyed) -> Any:
         """Start a job for one candidate."""
-        return executor.submit(outcome_there, job, c.key, dict(c.params))
+        return executor.submit(outcome_there, job, candidate.key, dict(candidate.params))
 
     yield from _window(
         candidates,
@@ -154,7 +159,7 @@ CLUSTER_BACKENDS: dict[str, Batch] = {"dask": dask, "ray": ray, "slurm": slurm}
 
 @contextlib.contextmanager
 def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
-    """Join a cluster while the block lasts.
+    """Connect to a cluster for the duration of a block.
 
     Args:
         backend: ``loky`` (nothing to join), ``dask``, ``ray`` or ``slurm``.
@@ -175,9 +180,9 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
             if backend == "dask":
                 stack.enter_context(_extra("distributed", "dask").Client(scheduler))
             elif backend == "ray":
-                there = _extra("ray", "ray")
-                there.init(address=scheduler, log_to_driver=False, include_dashboard=False)
-                stack.callback(there.shutdown)
+                ray_module = _extra("ray", "ray")
+                ray_module.init(address=scheduler, log_to_driver=False, include_dashboard=False)
+                stack.callback(ray_module.shutdown)
             elif backend == "slurm":
                 _extra("submitit", "slurm")
             elif backend != "loky":
@@ -190,13 +195,14 @@ def connect(backend: str, scheduler: str | None = None) -> Iterator[None]:
 
 
 def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[Outcome]:
-    """Keeps ``n_jobs`` candidates with the cluster (all of them when negative) and yields as they come back.
+    """Keep ``n_jobs`` candidates (all of them when negative) with a cluster, and yield their outcomes.
 
-    Whoever stops early leaves nothing running there.
+    When the iterator is closed early, the tasks that are still running are cancelled.
 
     Yields:
         One outcome a candidate, in the order in which they finish.
     """
+    # The next candidate is the last one of ``waiting``, which is quick to take.
     waiting, running = list(reversed(candidates)), dict[Any, Keyed]()
     try:
         while waiting or running:
@@ -212,18 +218,18 @@ def _window(candidates: Sequence[Keyed], n_jobs: int, tasks: Tasks) -> Iterator[
 
 
 def _outcome(tasks: Tasks, task: Any, candidate: Keyed) -> Outcome:
+    """The outcome of a finished task; a failed one where the cluster has lost it."""
     try:
         return tasks.result(task)
     except BadInput:
         raise
-    except (
-        Exception
-    ) as error:  # whatever a cluster raises when a node is lost, it is about this candidate
-        told = one_line(f"lost by the cluster: {type(error).__name__}: {error}")
-        return Outcome(candidate.key, dict(candidate.params), {}, "failed", told, 0.0, {})
+    except Exception as error:  # a cluster may raise anything when a node is lost
+        reason = one_line(f"lost by the cluster: {type(error).__name__}: {error}")
+        return Outcome(candidate.key, dict(candidate.params), {}, "failed", reason, 0.0, {})
 
 
 def _extra(module: str, extra: str) -> Any:
+    """Import a package that an extra of cimbo installs. Raises BadInput where it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

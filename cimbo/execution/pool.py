@@ -1,4 +1,4 @@
-"""Who does the work: one candidate through its attempts, and the worker processes that a batch keeps busy."""
+"""The attempts of one candidate, and the pools of worker processes: those busy with a batch, and those that are idle."""
 
 import atexit
 import os
@@ -12,7 +12,7 @@ from cimbo.execution.worker import AttemptResult, Job, Surroundings, WorkerProce
 
 
 class Keyed(Protocol):
-    """What the engine needs to know of a candidate: its ``key``, and its genes by name in ``params``."""
+    """A candidate as far as this package looks at it: its ``key``, and its genes by name in ``params``."""
 
     @property
     def key(self) -> str:
@@ -27,10 +27,17 @@ class Keyed(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one candidate: ``done`` with finite metrics, or ``failed`` with a reason of one line.
+    """The result of evaluating one candidate.
 
-    ``seconds`` is the wall time of the last attempt; ``extra`` holds what the evaluator says beside
-    its metrics (`cimbo.problem.noted_metrics`), and ``attempts`` when there were several.
+    Attributes:
+        key: Key of the candidate.
+        params: Its genes by name.
+        metrics: Its metrics, finite numbers by name.
+        status: "done" or "failed".
+        reason: Why it failed, in one line; None if it did not.
+        seconds: Wall time of the last attempt.
+        extra: Notes of the evaluator beside its metrics (`cimbo.problem.noted_metrics`), and the
+            number of ``attempts`` if there were several.
     """
 
     key: str
@@ -54,22 +61,22 @@ def attempts(
         attempt: Makes one attempt.
 
     Returns:
-        What the last attempt gave; how many there were stands in ``extra`` when there were several.
+        The result of the last attempt; ``extra`` has the number of attempts if there were several.
 
     Raises:
-        BadInput: The evaluator raised it, and not about this candidate: no other one would fare
-            better.
+        BadInput: The evaluator raised it, and it is not about this candidate: every other one would
+            fail, too.
     """
-    answer, number = attempt(), 1
-    while answer.reason is not None and number <= retries and answer.bad_input is None:
-        answer, number = attempt(), number + 1
-    if answer.bad_input is not None:
-        raise answer.bad_input
-    status = "done" if answer.reason is None else "failed"
-    extra = dict(answer.about)
-    if number > 1:
-        extra["attempts"] = number
-    return Outcome(key, params, answer.metrics, status, answer.reason, answer.seconds, extra)
+    result, n_attempts = attempt(), 1
+    while result.reason is not None and n_attempts <= retries and result.bad_input is None:
+        result, n_attempts = attempt(), n_attempts + 1
+    if result.bad_input is not None:
+        raise result.bad_input
+    status = "done" if result.reason is None else "failed"
+    extra = dict(result.about)
+    if n_attempts > 1:
+        extra["attempts"] = n_attempts
+    return Outcome(key, params, result.metrics, status, result.reason, result.seconds, extra)
 
 
 @dataclass
@@ -82,8 +89,8 @@ class IdlePool:
     def take(self, memory_mb: int | None) -> WorkerProcess:
         """Take a worker that waits, or start a new one.
 
-        One that waits has to have the same limit, and to find modules and files where this process
-        does now. Workers that find them elsewhere are ended.
+        A waiting worker fits only if it has the same memory limit, and the same module paths and
+        working directory as this process has now. Those with others are ended.
 
         Args:
             memory_mb: The limit of its private memory in MiB; None for none.
@@ -91,16 +98,16 @@ class IdlePool:
         Returns:
             The worker. `give` it back.
         """
-        here = Surroundings.now()
+        now = Surroundings.now()
         with self.lock:
-            elsewhere = [worker for worker in self.waiting if worker.surroundings != here]
-            self.waiting = [worker for worker in self.waiting if worker.surroundings == here]
-            found = next((w for w in self.waiting if w.memory_mb == memory_mb), None)
-            if found:
-                self.waiting.remove(found)
+            elsewhere = [worker for worker in self.waiting if worker.surroundings != now]
+            self.waiting = [worker for worker in self.waiting if worker.surroundings == now]
+            fitting = next((w for w in self.waiting if w.memory_mb == memory_mb), None)
+            if fitting:
+                self.waiting.remove(fitting)
         for worker in elsewhere:
             worker.close()
-        return found or WorkerProcess(memory_mb)
+        return fitting or WorkerProcess(memory_mb)
 
     def give(self, worker: WorkerProcess) -> None:
         """Let a worker wait for the next batch.
@@ -125,7 +132,7 @@ atexit.register(IDLE_WORKERS.close)
 
 
 def _forget() -> None:
-    """A forked process has none of its parent's workers, and can neither ask nor end them."""
+    """Empty the pool in a forked process, which can neither use nor end its parent's workers."""
     IDLE_WORKERS.waiting, IDLE_WORKERS.lock = [], threading.Lock()
 
 
@@ -160,6 +167,7 @@ class WorkerPool:
         return attempts(key, params, job.retries, partial(self._attempt, job, params))
 
     def _attempt(self, job: Job, params: dict[str, Any]) -> AttemptResult:
+        """Make one attempt in a worker, which goes back to the idle ones if it is still alive."""
         if self.stopped:
             return AttemptResult({}, "was stopped", 0.0)
         worker = IDLE_WORKERS.take(job.memory_mb)
@@ -176,7 +184,7 @@ class WorkerPool:
             IDLE_WORKERS.give(worker)
 
     def stop(self) -> None:
-        """End what is still running; what has not begun never will."""
+        """End all running evaluations, and let those that have not begun fail at once."""
         with self.lock:
             self.stopped = True
             for worker in self.busy:
@@ -184,7 +192,9 @@ class WorkerPool:
 
 
 def outcome_there(job: Job, key: str, params: dict[str, Any]) -> Outcome:
-    """Evaluate a candidate on a machine of a cluster, in a worker process driven from one of the cluster.
+    """Evaluate a candidate in a worker process of the machine on which this is called.
+
+    A cluster calls it on one of its machines.
 
     Args:
         job: The evaluator and its limits.

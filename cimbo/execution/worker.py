@@ -1,4 +1,4 @@
-"""One worker process: the evaluation that happens in it, and the pipe through which its master follows it."""
+"""One worker process: the evaluation that happens in it, and the pipe through which the main process controls it."""
 
 import contextlib
 import hashlib
@@ -44,7 +44,14 @@ Examples:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done with every candidate, in a form that travels: ``code`` is the evaluator as loky sends it."""
+    """The evaluator and its limits, in a form that can be sent to another process.
+
+    Attributes:
+        code: The evaluator, serialised.
+        timeout_s: Seconds for each attempt; None: no limit.
+        retries: How often a failure is tried again.
+        memory_mb: Limit of a worker's private memory in MiB; None: no limit.
+    """
 
     code: bytes
     timeout_s: float | None
@@ -54,17 +61,25 @@ class Job:
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """One attempt: ``reason`` is None when all metrics are finite numbers."""
+    """The result of one attempt to evaluate a design.
+
+    Attributes:
+        metrics: Those that are finite numbers, by name.
+        reason: Why it failed, in one line; None when all metrics are finite numbers.
+        seconds: Wall time.
+        bad_input: The evaluator's error that no design can be evaluated, because it is set up wrongly.
+        about: JSON notes that are kept with the metrics.
+    """
 
     metrics: dict[str, float]
     reason: str | None
     seconds: float
-    bad_input: BadInput | None = None  # the set-up is wrong: no design could be evaluated
-    about: Mapping[str, Any] = field(default_factory=dict)  # JSON that is kept with the metrics
+    bad_input: BadInput | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
-    """Call the evaluator on a copy of ``params`` and make whatever it does a value.
+    """Call the evaluator on a copy of ``params``; whatever it returns or raises becomes a result.
 
     Args:
         evaluate: Takes the genes by name, and returns the metrics by name.
@@ -72,39 +87,41 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
 
     Returns:
         The metrics that are finite numbers, why the attempt failed (if it did), and the wall time
-        in seconds, with what was spent on it before its turn. A BadInput that is not about this design stands in ``bad_input``.
+        in seconds, including time spent on the design before its turn. A BadInput that is not about
+        this design is in ``bad_input``.
 
     Raises:
         KeyboardInterrupt: It came while the evaluator ran.
     """
     start = time.perf_counter() - _seconds_ahead(evaluate, params)
-    kept: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
     try:
         result = evaluate(dict(params))
         if isinstance(result, Mapping) and result:
-            kept = about(result)
+            notes = about(result)
             metrics, reason = finite_metrics(result)
         else:
             metrics, reason = {}, one_line(f"returned {result!r:.60} instead of a dict of metrics")
     except KeyboardInterrupt:
-        raise  # it is the user's
+        raise  # the user pressed Ctrl-C
     except BadInput as error:
-        setup = None if error.is_about_design else error
-        return AttemptResult({}, _told(error), time.perf_counter() - start, setup)
+        setup_error = None if error.is_about_design else error
+        return AttemptResult({}, _described(error), time.perf_counter() - start, setup_error)
     except BaseException as error:
-        metrics, reason = {}, _told(error)
-    return AttemptResult(metrics, reason, time.perf_counter() - start, about=kept)
+        metrics, reason = {}, _described(error)
+    return AttemptResult(metrics, reason, time.perf_counter() - start, about=notes)
 
 
 def _seconds_ahead(evaluate: Evaluate, params: dict[str, Any]) -> float:
-    """What was spent on a design before its turn, as when a program is tried before a search."""
+    """Seconds spent on a design before its turn, as when a program is tried before a search."""
     known = getattr(evaluate, "prepared_seconds", None)
     if not known:
         return 0.0
     return float(known.get(canonical_key(params), 0.0))
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
+    """An error in one line, with the file and line where it was raised."""
     if isinstance(error, WrongAnswer):
         return one_line(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -116,7 +133,14 @@ def _told(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where a process finds modules and files: a worker that was started elsewhere may not know an evaluator's plug-ins."""
+    """Where a process finds modules and files.
+
+    A worker that was started with others may not find an evaluator's plug-ins or files.
+
+    Attributes:
+        module_paths: Folders in which modules are looked for.
+        folder: The working directory; "" where it is gone.
+    """
 
     module_paths: tuple[str, ...]
     folder: str
@@ -140,19 +164,19 @@ class WorkerProcess:
         Args:
             memory_mb: How much private memory it may take, in MiB; None: no limit.
         """
-        self._pipe, theirs = make_pipe()
+        self._pipe, worker_end = make_pipe()
         self._mark = ProcessMark.new()
         environment = self._mark.environment()
         # One thread a worker unless the user says otherwise: several workers share the cores.
         for library in THREAD_LIBRARIES:
             name = f"{library}_NUM_THREADS"
             environment[name] = os.environ.get(name, "1")
-        arguments = (theirs, memory_mb, os.getpid(), self._mark.own)
+        arguments = (worker_end, memory_mb, os.getpid(), self._mark.own)
         self._process = make_process(_serve, arguments, environment)
         with children_allowed():  # also where this process is a daemon, as the workers of Dask are
             self._process.start()
         # Only the worker holds its end now, so this end reads EOF when the worker dies.
-        theirs.close()
+        worker_end.close()
         self._loaded = b""  # SHA-256 of the evaluator that the worker has loaded
         self.memory_mb = memory_mb
         self.surroundings = Surroundings.now()
@@ -176,27 +200,24 @@ class WorkerProcess:
         digest = hashlib.sha256(job.code).digest()
         try:
             if digest != self._loaded:
-                complaint = self._ask(
-                    job.code,
-                    START_LIMIT_S,
-                    f"the evaluator was not loaded within {START_LIMIT_S:.0f} s",
-                )
+                too_late = f"the evaluator was not loaded within {START_LIMIT_S:.0f} s"
+                complaint = self._ask(job.code, START_LIMIT_S, too_late)
                 if complaint is not None:
                     return AttemptResult({}, str(complaint), 0.0)
                 self._loaded = digest
-            start = time.perf_counter()
-            answer = self._ask(params, job.timeout_s, f"took longer than {job.timeout_s} s")
-            assert isinstance(answer, AttemptResult)
-            return answer
+            start = time.perf_counter()  # loading does not count
+            result = self._ask(params, job.timeout_s, f"took longer than {job.timeout_s} s")
+            assert isinstance(result, AttemptResult)
+            return result
         except TimeoutError as error:
             self.kill()
             reason = str(error)
         except (EOFError, OSError):
-            reason = self._obituary()
+            reason = self._reason_of_death()
         return AttemptResult({}, reason, time.perf_counter() - start)
 
     def kill(self) -> None:
-        """End the process at once, and with it everything that it has started, in whichever session."""
+        """End the process at once, with all processes that it has started, also those in other sessions."""
         if not self.alive:
             return
         self.alive = False
@@ -213,13 +234,15 @@ class WorkerProcess:
         self._process.join(1.0)
         self.kill()
 
-    def _ask(self, message: object, patience_s: float | None, complaint: str) -> object:
+    def _ask(self, message: object, timeout_s: float | None, too_late: str) -> object:
+        """Send the worker a message and wait for its answer. Raises TimeoutError(too_late)."""
         self._pipe.send(message)
-        if not self._pipe.poll(patience_s):
-            raise TimeoutError(complaint)
+        if not self._pipe.poll(timeout_s):
+            raise TimeoutError(too_late)
         return self._pipe.recv()
 
-    def _obituary(self) -> str:
+    def _reason_of_death(self) -> str:
+        """Why the process has ended, by its exit code, in one line."""
         self._process.join(5.0)
         code = self._process.exitcode
         self.kill()
@@ -232,16 +255,24 @@ class WorkerProcess:
 
 
 def _signal_name(number: int) -> str:
+    """Name of a signal, such as SIGKILL."""
     if number in set(signal.Signals):
         return signal.Signals(number).name
     return f"signal {number}"
 
 
 def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> None:
-    """The life of a worker process: an evaluator arrives as bytes, then candidates, until the pipe closes."""
+    """Main function of a worker process: it receives an evaluator as bytes, then candidates, until the pipe closes.
+
+    Args:
+        pipe: The worker's end of the pipe.
+        memory_mb: Limit of its private memory in MiB; None: no limit.
+        master: Process id of the main process.
+        mark: By which all descendants of this worker are found.
+    """
     _settle(memory_mb, master, mark)
     evaluate: Evaluate | None = None
-    with contextlib.suppress(EOFError, OSError):  # our master closed the pipe, or is gone
+    with contextlib.suppress(EOFError, OSError):  # the main process closed the pipe, or is gone
         while True:
             message = pipe.recv()
             if isinstance(message, bytes):
@@ -253,26 +284,28 @@ def _serve(pipe: Connection, memory_mb: int | None, master: int, mark: str) -> N
 
 
 def _loaded(code: bytes) -> tuple[Evaluate | None, str | None]:
+    """Load an evaluator: the evaluator and None, or None and the reason in one line."""
     try:
         # Loading code is safe here: it comes from our own master process, through a pipe
         # that nobody else can write to.
         return load_with_code(code), None
     except (Exception, SystemExit) as error:
-        return None, f"the evaluator cannot be loaded in a worker: {_told(error)}"
+        return None, f"the evaluator cannot be loaded in a worker: {_described(error)}"
 
 
 def _measured(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
+    """Evaluate a design in a worker, where a KeyboardInterrupt is a failure like any other."""
     start = time.perf_counter()
     try:
         return measure(evaluate, params)
-    except KeyboardInterrupt as error:  # a worker hears no Ctrl-C: it is the evaluator's own
-        return AttemptResult({}, _told(error), time.perf_counter() - start)
+    except KeyboardInterrupt as error:  # no Ctrl-C reaches a worker: the evaluator raised it itself
+        return AttemptResult({}, _described(error), time.perf_counter() - start)
 
 
 def _settle(memory_mb: int | None, master: int, mark: str) -> None:
-    """Makes this process a good worker: no terminal, a guardian, one group with its children, a memory limit."""
+    """Prepare this process as a worker: a guardian, a process group, no terminal, a memory limit."""
     _start_guardian(master, mark)
-    # A process group of its own: Ctrl-C at the terminal reaches the master only, and children
+    # A process group of its own: Ctrl-C at the terminal reaches the main process only, and children
     # can be found by the group.
     os.setpgid(0, 0)
     adopt_orphans()
@@ -288,16 +321,20 @@ def _settle(memory_mb: int | None, master: int, mark: str) -> None:
 
 
 def _start_guardian(master: int, mark: str) -> None:
-    """Forks a process that clears up when this worker or its master is gone, however they went.
+    """Fork a process that ends this worker's family when the worker or the main process is gone.
 
-    A thread of the worker could not: C code may hold the interpreter, and a killed process has no
-    threads.
+    A thread of the worker could not do that: C code may hold the interpreter, and a killed process
+    has no threads.
+
+    Args:
+        master: Process id of the main process.
+        mark: By which all descendants of the worker are found.
     """
+    # A process id may be used again after a process has ended, so the start time is compared, too.
     worker, master_start = os.getpid(), start_time(master)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # of forks beside threads: the child uses none
+        # Python warns of forks beside threads; the child uses none.
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child:
         return
@@ -306,9 +343,8 @@ def _start_guardian(master: int, mark: str) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for descriptor in range(3):
             os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-        os.closerange(
-            3, os.sysconf("SC_OPEN_MAX")
-        )  # the pipe above all: its end tells of the worker's death
+        # The pipe above all: were it open here, the main process would not see the worker's death.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         while os.getppid() == worker and master_start and start_time(master) == master_start:
             time.sleep(GUARD_INTERVAL_S)
         end_family(worker if os.getppid() == worker else None, mark)
