@@ -55,7 +55,7 @@ class Linas:
         fresh = [r for r in rows if r.tobytes() not in self._seen][:n]
         if fresh:
             return self._space.designs(np.stack(fresh))
-        return self._chance.ask(n)
+        return self._random.ask(n)
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Remember what was evaluated; the predictors are fitted to what did not fail.

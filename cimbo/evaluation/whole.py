@@ -1,7 +1,6 @@
 """Evaluators that are a user's own as a whole: a function or a program that takes genes and returns all metrics.
 
-Nothing is known of what stands behind it: no layers, no costs that could be computed, no images. A command that needs one of
-these is refused in one line.
+No layers are known, no costs can be computed, and there are no images: a command that needs one of these is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from cimbo.evaluation import content
 from cimbo.evaluation.declared_files import declared_files
 from cimbo.evaluation.fingerprint import (
     TOLD_BITS,
+    Fingerprint,
     by_content,
     code_of_function,
     digested_command,
@@ -34,8 +34,6 @@ from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.precision import at_chip_bits, states_bits
-
-Fingerprint = dict[str, Any]  # JSON
 
 
 class WholeEvaluator(ABC):
@@ -206,9 +204,8 @@ class WholeEvaluator(ABC):
 
     def _lacking(self, what: str) -> BadInput:
         """The error for what an evaluator of this kind does not have."""
-        return BadInput(
-            "evaluator", f"gives no {what}", "this needs a study with [network] and a simulator"
-        )
+        todo = "this needs a study with [network] and a simulator"
+        return BadInput("evaluator", f"gives no {what}", todo)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is loaded (names with _): another process loads it anew."""
