@@ -1,6 +1,5 @@
 """Attention operators, as the products they are made of."""
 
-import math
 from dataclasses import dataclass
 
 from cimbo.workloads.onnx import attributes
@@ -11,10 +10,16 @@ from cimbo.workloads.onnx.tensors import Tensor
 
 @dataclass(frozen=True)
 class Heads:
-    """Sizes of one attention: ``batch`` x ``heads`` queries on ``shared`` heads of keys and values.
+    """Sizes of one attention.
 
-    ``queries`` and ``keys`` count tokens; ``size`` is the width of a head's queries and keys, ``value_size`` of its
-    values.
+    Attributes:
+        batch: sequences at once.
+        heads: heads of queries.
+        shared: heads of keys and values, each shared by ``heads / shared`` heads of queries.
+        queries: tokens that have a query.
+        keys: tokens that have a key and a value.
+        size: elements of one head's query or key of a token.
+        value_size: elements of one head's value of a token.
     """
 
     batch: int
@@ -29,8 +34,8 @@ class Heads:
 def attention_products(heads: Heads, query: Tensor, key: Tensor, value: Tensor) -> list[Product]:
     """Makes the two products of attention.
 
-    Heads that share keys and values share a group, in which their queries are vectors of one
-    product.
+    Keys and values stay in the array: one group for each head of them. The queries of all heads that share it go
+    through as vectors of one product.
 
     Args:
         heads: The sizes.
@@ -43,29 +48,29 @@ def attention_products(heads: Heads, query: Tensor, key: Tensor, value: Tensor) 
     """
     groups = heads.batch * heads.shared
     positions = heads.queries * (heads.heads // heads.shared)
-    scores = groups * positions * heads.keys
+    n_scores = groups * positions * heads.keys
     return [
         Product(
-            "attention",
-            groups,
-            positions,
-            heads.size,
-            heads.keys,
-            query,
-            key,
-            scores,
+            kind="attention",
+            groups=groups,
+            positions=positions,
+            reduction=heads.size,
+            outputs=heads.keys,
+            moving=query,
+            stationary=key,
+            produced=n_scores,
             suffix=".scores",
-            softmax=scores,
+            softmax=n_scores,
         ),
         Product(
-            "attention",
-            groups,
-            positions,
-            heads.keys,
-            heads.value_size,
-            Tensor("scores", (scores,), query.element_type, bits=query.bits),
-            value,
-            groups * positions * heads.value_size,
+            kind="attention",
+            groups=groups,
+            positions=positions,
+            reduction=heads.keys,
+            outputs=heads.value_size,
+            moving=Tensor("scores", (n_scores,), query.element_type, bits=query.bits),
+            stationary=value,
+            produced=groups * positions * heads.value_size,
             suffix=".context",
         ),
     ]
@@ -74,8 +79,9 @@ def attention_products(heads: Heads, query: Tensor, key: Tensor, value: Tensor) 
 def standard_attention(op: Operation) -> list[Product]:
     """Reads Attention of opset 23.
 
-    Its inputs are (batch, heads, tokens, size), or (batch, tokens, heads x size) with the numbers
-    of heads as attributes.
+    Its inputs 0 to 2 are queries, keys and values: each (batch, heads, tokens, size), or (batch, tokens,
+    heads x size) with the numbers of heads as attributes. Input 4, where it is there, holds the keys of earlier
+    tokens (batch, heads, tokens, size).
 
     Args:
         op: The node.
@@ -91,19 +97,20 @@ def standard_attention(op: Operation) -> list[Product]:
         heads, shared = op.integer("q_num_heads"), op.integer("kv_num_heads")
         _check_heads(op, heads, shared)
         batch, queries, size = query[0], query[1], query[2] // heads
-        tokens, value_size = key[1], value[2] // shared
+        keys, value_size = key[1], value[2] // shared
     else:
         batch, heads, queries, size = op.shape(0, 4)
-        shared, tokens, value_size = op.shape(1, 4)[1], key[2], op.shape(2, 4)[3]
+        shared, keys, value_size = op.shape(1, 4)[1], key[2], op.shape(2, 4)[3]
         _check_heads(op, heads, shared)
-    past = op.optional(4)
-    if past is not None:
-        tokens += op.shape(4, 4)[2]
-    sizes = Heads(batch, heads, shared, queries, tokens, size, value_size)
+    past_key = op.optional(4)
+    if past_key is not None:
+        keys += op.shape(4, 4)[2]
+    sizes = Heads(batch, heads, shared, queries, keys, size, value_size)
     return attention_products(sizes, op.input(0), op.input(1), op.input(2))
 
 
 def _check_heads(op: Operation, heads: int, shared: int) -> None:
+    """Refuses an attention whose ``heads`` of queries do not share ``shared`` heads of keys evenly."""
     if heads < 1 or shared < 1 or heads % shared:
         raise op.wrong(f"{heads} heads of queries do not share {shared} heads of keys")
 
@@ -113,8 +120,8 @@ def packed_attention(op: Operation, past: int) -> list[Product]:
 
     Args:
         op: The node.
-        past: Number of the input that holds the keys and values of earlier tokens (2, batch, heads,
-            tokens, size).
+        past: The number of the input, in the operator's schema, that holds the keys and values of earlier
+            tokens (2, batch, heads, tokens, size); it may be left out.
 
     Returns:
         The products of the packed weight, scores and context.
@@ -123,37 +130,40 @@ def packed_attention(op: Operation, past: int) -> list[Product]:
         BadInput: When a size is unknown, or the sizes do not fit.
     """
     batch, tokens, width = op.shape(0, 3)
-    weight = op.shape(1, 2)
+    weight_inputs, weight_outputs = op.shape(1, 2)
     heads = op.integer("num_heads")
-    parts = attributes.integers(op.node, "qkv_hidden_sizes") or [weight[1] // 3] * 3
+    # Widths of queries, keys and values, all heads together: equal where the node does not say them.
+    widths = attributes.integers(op.node, "qkv_hidden_sizes") or [weight_outputs // 3] * 3
     _check_heads(op, heads, heads)
-    if len(parts) != 3 or width != weight[0] or sum(parts) != weight[1]:
-        raise op.wrong(f"weights {list(weight)} do not make queries, keys and values of {width}")
+    if len(widths) != 3 or width != weight_inputs or sum(widths) != weight_outputs:
+        weight = [weight_inputs, weight_outputs]
+        raise op.wrong(f"weights {weight} do not make queries, keys and values of {width}")
     keys = tokens
     if op.optional(past) is not None:
         keys += op.shape(past, 5)[3]
-    made = Tensor(op.node.output[0], (batch, tokens, weight[1]), bits=op.input(0).bits)
-    first = Product(
-        "linear",
-        1,
-        batch * tokens,
-        width,
-        weight[1],
-        op.input(0),
-        op.input(1),
-        math.prod((batch, tokens, weight[1])),
-        present(op.optional(2)),
+    packed = Product(
+        kind="linear",
+        groups=1,
+        positions=batch * tokens,
+        reduction=width,
+        outputs=weight_outputs,
+        moving=op.input(0),
+        stationary=op.input(1),
+        produced=batch * tokens * weight_outputs,
+        biases=present(op.optional(2)),
         suffix=".qkv",
     )
-    sizes = Heads(batch, heads, heads, tokens, keys, parts[0] // heads, parts[2] // heads)
-    part = Tensor(made.name, (batch, tokens, parts[0]), bits=made.bits)
-    return [first, *attention_products(sizes, part, part, part)]
+    sizes = Heads(batch, heads, heads, tokens, keys, widths[0] // heads, widths[2] // heads)
+    # Of queries, keys and values only the number of elements matters below.
+    part = Tensor(op.node.output[0], (batch, tokens, widths[0]), bits=op.input(0).bits)
+    return [packed, *attention_products(sizes, part, part, part)]
 
 
 def multi_head_attention(op: Operation) -> list[Product]:
     """Reads MultiHeadAttention of com.microsoft.
 
-    Queries, keys and values were made before, and come in several layouts.
+    Inputs 0 to 2 are queries, keys and values, in one of the layouts that the comments below name. Input 6, where it
+    is there, holds the keys of earlier tokens (batch, heads, tokens, size).
 
     Args:
         op: The node.
@@ -167,20 +177,20 @@ def multi_head_attention(op: Operation) -> list[Product]:
     query, heads = op.shape(0), op.integer("num_heads")
     _check_heads(op, heads, heads)
     key, value = op.optional(1), op.optional(2)
-    if len(query) == 5:  # batch, tokens, heads, 3, size
+    if len(query) == 5:  # queries, keys and values packed: batch, tokens, heads, 3, size
         batch, tokens, _, _, size = query
         sizes = Heads(batch, heads, heads, tokens, tokens, size, size)
         return attention_products(sizes, op.input(0), op.input(0), op.input(0))
     batch, tokens, width = op.shape(0, 3)
     if key is None:
         raise op.wrong("has queries without keys")
-    given = op.shape(1)
-    if len(given) == 5:  # keys and values packed: batch, tokens, heads, 2, size
-        keys, value, value_size = given[1], key, given[4]
-    elif len(given) == 4:  # the cache of a cross attention: batch, heads, tokens, size
-        keys, value_size = given[2], op.shape(2)[3]
-    else:
-        keys, value_size = given[1], op.shape(2)[2] // heads
+    key_shape = op.shape(1)
+    if len(key_shape) == 5:  # keys and values packed: batch, tokens, heads, 2, size
+        keys, value, value_size = key_shape[1], key, key_shape[4]
+    elif len(key_shape) == 4:  # the cache of a cross attention: batch, heads, tokens, size
+        keys, value_size = key_shape[2], op.shape(2)[3]
+    else:  # batch, tokens, heads x size
+        keys, value_size = key_shape[1], op.shape(2)[2] // heads
     if op.optional(6) is not None:
         keys += op.shape(6, 4)[2]
     sizes = Heads(batch, heads, heads, tokens, keys, width // heads, value_size)
@@ -190,7 +200,8 @@ def multi_head_attention(op: Operation) -> list[Product]:
 def grouped_query_attention(op: Operation) -> list[Product]:
     """Reads GroupQueryAttention of com.microsoft.
 
-    Queries, keys and values may come packed in the first input.
+    Inputs 0 to 2 are queries, keys and values (batch, tokens, heads x size). Without input 1 they come packed in
+    input 0: for each token all heads of queries, then those of keys, then those of values.
 
     Args:
         op: The node.
@@ -205,7 +216,8 @@ def grouped_query_attention(op: Operation) -> list[Product]:
     heads, shared = op.integer("num_heads"), op.integer("kv_num_heads")
     _check_heads(op, heads, shared)
     key, value = op.optional(1), op.optional(2)
-    size = width // (heads + 2 * shared if key is None else heads)
+    heads_in_first = heads + 2 * shared if key is None else heads
+    size = width // heads_in_first
     keys = key_tokens(op.node, op.inputs)
     if keys is None:
         raise op.wrong("the number of its keys is unknown; set the length of its cache")

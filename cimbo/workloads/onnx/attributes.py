@@ -8,7 +8,7 @@ def integer(node: Any, name: str, default: int = 0) -> int:
 
     Args:
         node: A NodeProto.
-        name: Of the attribute.
+        name: The attribute's name.
         default: The value where the node has none of that name.
 
     Returns:
@@ -25,7 +25,7 @@ def integers(node: Any, name: str) -> list[int]:
 
     Args:
         node: A NodeProto.
-        name: Of the attribute.
+        name: The attribute's name.
 
     Returns:
         The list; empty where the node has none of that name.
@@ -41,7 +41,7 @@ def text(node: Any, name: str, default: str = "") -> str:
 
     Args:
         node: A NodeProto.
-        name: Of the attribute.
+        name: The attribute's name.
         default: The value where the node has none of that name.
 
     Returns:
@@ -58,7 +58,7 @@ def graph(node: Any, name: str) -> Any:
 
     Args:
         node: A NodeProto.
-        name: Of the attribute.
+        name: The attribute's name.
 
     Returns:
         The GraphProto; None where the node has none of that name.

@@ -15,7 +15,10 @@ _OF_SHAPES = names("ConstantOfShape Shape Size Range EyeLike RandomNormalLike Ra
 
 
 def sources_of(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
-    """Finds the stored tensors that a constant is made of: of what is quantised its integers, not their scales.
+    """Finds the stored tensors that a constant is made of.
+
+    Only those count whose elements it has: not scales and zero points of quantised tensors, and not axes, indices or
+    shapes that an operator reads beside them.
 
     Args:
         node: The node that makes the constant.
@@ -30,16 +33,18 @@ def sources_of(node: Any, inputs: tuple[Tensor | None, ...]) -> frozenset[str]:
         read = inputs[:1]
     else:
         read = inputs
-    others = stored_scales(node, inputs)
-    found: frozenset[str] = frozenset()
+    scales = stored_scales(node, inputs)
+    sources: frozenset[str] = frozenset()
     for index, tensor in enumerate(read):
-        if tensor is None or index in others or (index and _is_index(tensor, read[0])):
+        if tensor is None or index in scales:
             continue
-        found |= tensor.sources
-    return found
+        if index > 0 and _is_index(tensor, read[0]):
+            continue
+        sources |= tensor.sources
+    return sources
 
 
 def _is_index(tensor: Tensor, first: Tensor | None) -> bool:
-    """Tells whether an input beside the first one is a list of axes or indices."""
-    of_another_type = first is None or first.element_type != INT64_TYPE
-    return tensor.element_type == INT64_TYPE and of_another_type
+    """Tells whether an input after the ``first`` holds axes or indices: int64 beside elements of another type."""
+    first_differs = first is None or first.element_type != INT64_TYPE
+    return tensor.element_type == INT64_TYPE and first_differs

@@ -16,14 +16,16 @@ Sizes = tuple[int | None, ...]
 Rule = Callable[[Any, Inputs], list[Made]]
 
 
-def _of(inputs: Inputs, index: int) -> Sizes:
+def _shape_of(inputs: Inputs, index: int) -> Sizes:
+    """The shape of an input; TypeError where its rank is unknown, which ends the inference of the node."""
     tensor = inputs[index]
     if tensor is None or tensor.shape is None:
         raise TypeError("its shape is unknown")
     return tensor.shape
 
 
-def _type(inputs: Inputs, index: int) -> int:
+def _type_of(inputs: Inputs, index: int) -> int:
+    """The element type of an input; float where it is left out."""
     tensor = inputs[index] if index < len(inputs) else None
     if tensor is None:
         return FLOAT_TYPE
@@ -31,38 +33,43 @@ def _type(inputs: Inputs, index: int) -> int:
 
 
 def _padded(node: Any, first: list[Made]) -> list[Made]:
-    """``first``, and nothing known of the node's other outputs."""
-    missing = len(node.output) - len(first)
-    return [*first[: len(node.output)], *[Made(None, 0)] * max(missing, 0)]
+    """One entry for each of the node's outputs: what is known of the ``first`` ones, and nothing of the others."""
+    n_outputs = len(node.output)
+    unknown = [Made(None, 0)] * max(n_outputs - len(first), 0)
+    return [*first[:n_outputs], *unknown]
 
 
 def _same(node: Any, inputs: Inputs) -> list[Made]:
     """Every output as the first input."""
-    return [Made(_of(inputs, 0), _type(inputs, 0))] * len(node.output)
+    return [Made(_shape_of(inputs, 0), _type_of(inputs, 0))] * len(node.output)
 
 
 def _first_same(node: Any, inputs: Inputs) -> list[Made]:
-    return _padded(node, [Made(_of(inputs, 0), _type(inputs, 0))])
+    """The first output as the first input, in shape and type; of others nothing is known."""
+    return _padded(node, [Made(_shape_of(inputs, 0), _type_of(inputs, 0))])
 
 
 def _float_same(node: Any, inputs: Inputs) -> list[Made]:
-    return _padded(node, [Made(_of(inputs, 0), FLOAT_TYPE)])
+    """The first output in the shape of the first input, as floats."""
+    return _padded(node, [Made(_shape_of(inputs, 0), FLOAT_TYPE)])
 
 
 def _quantised(node: Any, inputs: Inputs) -> list[Made]:
     """QuantizeLinear: the type of the zero point, uint8 where there is none."""
     if len(inputs) > 2:
-        made = _type(inputs, 2)
+        element_type = _type_of(inputs, 2)
     else:
-        made = UINT8_TYPE
-    return [Made(_of(inputs, 0), made)]
+        element_type = UINT8_TYPE
+    return [Made(_shape_of(inputs, 0), element_type)]
 
 
 def _broadcast_of(first: int, second: int) -> Rule:
+    """The rule of an operator on two tensors element by element, the inputs with these numbers."""
+
     def rule(node: Any, inputs: Inputs) -> list[Made]:
         """The shape that both inputs are broadcast to, of the first one's type."""
-        left, right = _numbers(_of(inputs, first)), _numbers(_of(inputs, second))
-        return [Made(np.broadcast_shapes(left, right), _type(inputs, first))]
+        left, right = _all_known(_shape_of(inputs, first)), _all_known(_shape_of(inputs, second))
+        return [Made(np.broadcast_shapes(left, right), _type_of(inputs, first))]
 
     return rule
 
@@ -81,20 +88,22 @@ def product_shape(left: Sizes, right: Sizes) -> Sizes:
         TypeError: When a leading size is unknown.
         ValueError: When the leading sizes do not fit.
     """
-    batch = np.broadcast_shapes(_numbers(left[:-2]), _numbers(right[:-2]))
+    batch = np.broadcast_shapes(_all_known(left[:-2]), _all_known(right[:-2]))
+    rows = left[-2:-1]  # none where the left operand is a vector
     if len(right) > 1:
-        return (*batch, *left[-2:-1], right[-1])
-    return (*batch, *left[-2:-1])
+        return (*batch, *rows, right[-1])
+    return (*batch, *rows)
 
 
-def _numbers(sizes: Sizes) -> tuple[int, ...]:
-    numbers = tuple(size for size in sizes if size is not None)
-    if len(numbers) != len(sizes):
+def _all_known(sizes: Sizes) -> tuple[int, ...]:
+    """The same sizes; TypeError where one is unknown, which ends the inference of the node."""
+    known = tuple(size for size in sizes if size is not None)
+    if len(known) != len(sizes):
         raise TypeError("a size is unknown")
-    return numbers
+    return known
 
 
-def turned(shape: Sizes, transposed: int) -> Sizes:
+def transposed_shape(shape: Sizes, transposed: int) -> Sizes:
     """Exchanges the last two sizes of a shape where an operand is transposed.
 
     Args:
@@ -109,52 +118,61 @@ def turned(shape: Sizes, transposed: int) -> Sizes:
     return shape
 
 
-def _product_of(first: int, second: int, *, integer_out: bool = False) -> Rule:
+def _product_of(first: int, second: int, *, keeps_type: bool = False) -> Rule:
+    """The rule of a matrix product of the inputs with these numbers, of the first one's type or of floats."""
+
     def rule(node: Any, inputs: Inputs) -> list[Made]:
         """The shape of the product of both inputs, each transposed where the node says so."""
-        left = turned(_of(inputs, first), integer(node, "transA"))
-        right = turned(_of(inputs, second), integer(node, "transB"))
-        if integer_out:
-            made = _type(inputs, first)
+        left = transposed_shape(_shape_of(inputs, first), integer(node, "transA"))
+        right = transposed_shape(_shape_of(inputs, second), integer(node, "transB"))
+        if keeps_type:
+            element_type = _type_of(inputs, first)
         else:
-            made = FLOAT_TYPE
-        return [Made(product_shape(left, right), made)]
+            element_type = FLOAT_TYPE
+        return [Made(product_shape(left, right), element_type)]
 
     return rule
 
 
 def _blockwise_product(node: Any, inputs: Inputs) -> list[Made]:
-    return [Made((*_of(inputs, 0)[:-1], integer(node, "N")), _type(inputs, 0))]
+    """MatMulNBits and MatMulBnb4: input (..., K) by packed weights (K x N) gives (..., N)."""
+    return [Made((*_shape_of(inputs, 0)[:-1], integer(node, "N")), _type_of(inputs, 0))]
 
 
 def _attention(node: Any, inputs: Inputs) -> list[Made]:
     """Attention and QAttention: input (batch, tokens, width), weights (width, queries + keys + values)."""
-    sizes = integers(node, "qkv_hidden_sizes")
-    packed = _of(inputs, 1)[1]
-    width = sizes[2] if sizes else (packed or 0) // 3
-    return _padded(node, [Made((*_of(inputs, 0)[:2], width), _type(inputs, 2))])
+    widths = integers(
+        node, "qkv_hidden_sizes"
+    )  # of queries, keys and values; equal ones where empty
+    packed_width = _shape_of(inputs, 1)[1]
+    value_width = widths[2] if widths else (packed_width or 0) // 3
+    batch_and_tokens = _shape_of(inputs, 0)[:2]
+    return _padded(node, [Made((*batch_and_tokens, value_width), _type_of(inputs, 2))])
 
 
 def _multi_head(node: Any, inputs: Inputs) -> list[Made]:
-    query, value = _of(inputs, 0), inputs[2] if len(inputs) > 2 else None
+    """MultiHeadAttention: (batch, tokens, width of the values); inputs are queries, keys and values."""
+    query, value = _shape_of(inputs, 0), inputs[2] if len(inputs) > 2 else None
     if len(query) == 5:  # packed: batch, tokens, heads, 3, head size
         width = int(query[2] or 0) * int(query[4] or 0)
     elif value is not None and value.shape is not None and len(value.shape) == 3:
         width = int(value.shape[2] or 0)
-    else:
+    else:  # values as heads, (batch, heads, tokens, head size): as wide as the queries
         width = int(query[2] or 0)
-    return _padded(node, [Made((*query[:2], width), _type(inputs, 0))])
+    return _padded(node, [Made((*query[:2], width), _type_of(inputs, 0))])
 
 
 def _grouped_query(node: Any, inputs: Inputs) -> list[Made]:
-    query = _of(inputs, 0)
+    """GroupQueryAttention: the result (batch, tokens, heads x size), then the caches of keys and of values."""
+    query = _shape_of(inputs, 0)
     heads, shared = integer(node, "num_heads"), integer(node, "kv_num_heads")
     key = inputs[1] if len(inputs) > 1 else None
-    packed = heads + 2 * shared if key is None else heads
-    size = int(query[2] or 0) // packed
+    # Without an input of keys, the first input holds queries, keys and values.
+    heads_in_first = heads + 2 * shared if key is None else heads
+    size = int(query[2] or 0) // heads_in_first
     tokens = key_tokens(node, inputs)
-    cache = Made((query[0], shared, tokens, size), _type(inputs, 0))
-    return _padded(node, [Made((*query[:2], heads * size), _type(inputs, 0)), cache, cache])
+    cache = Made((query[0], shared, tokens, size), _type_of(inputs, 0))
+    return _padded(node, [Made((*query[:2], heads * size), _type_of(inputs, 0)), cache, cache])
 
 
 def key_tokens(node: Any, inputs: Inputs) -> int | None:
@@ -177,52 +195,54 @@ def key_tokens(node: Any, inputs: Inputs) -> int | None:
     if total is not None and total.value is not None:
         return int(total.value.ravel()[0])
     past = inputs[3] if len(inputs) > 3 else None
-    new = _of(inputs, 0)[1]
+    new_tokens = _shape_of(inputs, 0)[1]
     if past is None or past.shape is None:
-        return new
-    if new is None or past.shape[2] is None:
+        return new_tokens
+    past_tokens = past.shape[2]  # the cache is (batch, heads, tokens, size)
+    if new_tokens is None or past_tokens is None:
         return None
-    return past.shape[2] + new
+    return past_tokens + new_tokens
 
 
 def _pool(node: Any, inputs: Inputs) -> list[Made]:
-    batch, *rest = _of(inputs, 0)
-    last = integer(node, "channels_last")
-    channels = rest[-1] if last else rest[0]
+    """QLinearGlobalAveragePool: the image with every spatial size 1."""
+    batch, *rest = _shape_of(inputs, 0)
+    channels_last = integer(node, "channels_last")
+    channels = rest[-1] if channels_last else rest[0]
     ones: list[int | None] = [1] * (len(rest) - 1)
-    if last:
+    if channels_last:
         shape = (batch, *ones, channels)
     else:
         shape = (batch, channels, *ones)
-    return [Made(shape, _type(inputs, 0))]
+    return [Made(shape, _type_of(inputs, 0))]
 
 
 def _joined(node: Any, inputs: Inputs) -> list[Made]:
     """QLinearConcat: scale, zero point, then (tensor, scale, zero point) of each part."""
-    parts = [_of(inputs, index) for index in range(2, len(inputs), 3)]
+    parts = [_shape_of(inputs, index) for index in range(2, len(inputs), 3)]
     axis = integer(node, "axis") % len(parts[0])
     shape = list(parts[0])
-    shape[axis] = sum(_numbers(tuple(part[axis] for part in parts)))
-    return [Made(tuple(shape), _type(inputs, 2))]
+    shape[axis] = sum(_all_known(tuple(part[axis] for part in parts)))
+    return [Made(tuple(shape), _type_of(inputs, 2))]
 
 
 def _embedding(node: Any, inputs: Inputs) -> list[Made]:
     """EmbedLayerNormalization: ids (batch, tokens), segments, then the table of words."""
-    return _padded(node, [Made((*_of(inputs, 0), _of(inputs, 2)[1]), FLOAT_TYPE)])
+    return _padded(node, [Made((*_shape_of(inputs, 0), _shape_of(inputs, 2)[1]), FLOAT_TYPE)])
 
 
 def _block_lookup(node: Any, inputs: Inputs) -> list[Made]:
     """GatherBlockQuantized: data, indices, scales; packs several elements a byte where the data are bytes."""
     bits = integer(node, "bits", 4)
-    packing = 8 // bits if _type(inputs, 0) == 2 else 1
-    width = int(_of(inputs, 0)[-1] or 0) * packing
-    return [Made((*_of(inputs, 1), width), _type(inputs, 2))]
+    elements_in_one = 8 // bits if _type_of(inputs, 0) == UINT8_TYPE else 1
+    width = int(_shape_of(inputs, 0)[-1] or 0) * elements_in_one
+    return [Made((*_shape_of(inputs, 1), width), _type_of(inputs, 2))]
 
 
 def _compared(node: Any, inputs: Inputs) -> list[Made]:
     """A comparison of two tensors, element by element."""
-    made = _broadcast_of(0, 1)(node, inputs)
-    return [Made(made[0].shape, BOOL_TYPE)]
+    (broadcast,) = _broadcast_of(0, 1)(node, inputs)
+    return [Made(broadcast.shape, BOOL_TYPE)]
 
 
 # Standard operators that onnx defines by a function of others at some opsets, and infers no shape of there.
@@ -258,7 +278,7 @@ CONTRIB_SHAPES: dict[str, Rule] = {
     "DynamicQuantizeMatMul": _product_of(0, 1),
     "EmbedLayerNormalization": _embedding,
     "FastGelu": _first_same,
-    "FusedMatMul": _product_of(0, 1, integer_out=True),
+    "FusedMatMul": _product_of(0, 1, keeps_type=True),
     "GatherBlockQuantized": _block_lookup,
     "Gelu": _same,
     "GroupQueryAttention": _grouped_query,
@@ -267,7 +287,7 @@ CONTRIB_SHAPES: dict[str, Rule] = {
     "MatMulNBits": _blockwise_product,
     "MultiHeadAttention": _multi_head,
     "QAttention": _attention,
-    "QGemm": _product_of(0, 3, integer_out=True),
+    "QGemm": _product_of(0, 3, keeps_type=True),
     "QLinearAdd": _broadcast_of(0, 3),
     "QLinearConcat": _joined,
     "QLinearGlobalAveragePool": _pool,

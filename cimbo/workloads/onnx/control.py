@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cimbo.errors import BadInput
 from cimbo.workloads.onnx import attributes
-from cimbo.workloads.onnx.tensors import Tensor
+from cimbo.workloads.onnx.tensors import BOOL_TYPE, INT64_TYPE, Tensor
 
 if TYPE_CHECKING:
     from cimbo.workloads.ledger import Ledger
@@ -22,7 +22,14 @@ UNLIMITED_TRIPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Branching:
-    """A node with subgraphs, and where they find the tensors around them."""
+    """A node with subgraphs.
+
+    Attributes:
+        where: The node, for messages.
+        node: Its NodeProto.
+        inputs: What is known of its inputs.
+        scope: Tensors by name, which the subgraphs may read.
+    """
 
     where: str
     node: Any
@@ -33,7 +40,7 @@ class Branching:
         """Finds a subgraph of the node.
 
         Args:
-            name: Of the attribute that holds it.
+            name: Name of the attribute that holds it.
 
         Returns:
             The GraphProto.
@@ -41,17 +48,17 @@ class Branching:
         Raises:
             BadInput: When the node has none of that name.
         """
-        found = attributes.graph(self.node, name)
-        if found is None:
+        subgraph = attributes.graph(self.node, name)
+        if subgraph is None:
             raise BadInput(self.where, f"lacks its {name}", "export the network again")
-        return found
+        return subgraph
 
 
 def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """Counts If.
+    """Counts an If.
 
-    Where shapes decide, it is their branch. Of two branches that the data decide between, it is the
-    one with more multiplications, and a note says so.
+    Where the condition follows from shapes, its branch is counted. Where it depends on data, the branch
+    with more multiplications is counted, and a note says so.
 
     Args:
         walker: Counts the branches, in its ledger.
@@ -85,9 +92,9 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
 
 def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """Counts Loop: its body as often as the trip count says.
+    """Counts a Loop: its body as often as its trip count says.
 
-    Where the count is unknown the body counts once, and a note says so.
+    Where the trip count is unknown the body counts once, and a note says so.
 
     Args:
         walker: Counts the body, in its ledger.
@@ -101,9 +108,12 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     """
     body = at.graph("body")
     times = _trips(at)
+    # Inputs of a Loop: trip count, condition, carried states. Those of its body: number of the step,
+    # condition, states. Outputs of the body: condition, states, and what is stacked up step by step.
     carried = [_changing(t or Tensor("state")) for t in at.inputs[2:]]
-    step, going = Tensor("step", (), 7), Tensor("condition", (), 9, value=_condition(at))
-    ledger, outputs = _body(walker, at, body, [step, going, *carried])
+    step = Tensor("step", (), INT64_TYPE)
+    condition = Tensor("condition", (), BOOL_TYPE, value=_condition(at))
+    ledger, outputs = _body(walker, at, body, [step, condition, *carried])
     if times is None:
         ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
     elif outputs and not outputs[0].constant and outputs[0].value is None:
@@ -112,8 +122,9 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         ledger, walker.last_layer(at.inputs), 1 if times is None else max(times, 0)
     )
     states = outputs[1 : 1 + len(carried)]
-    final = [_merged(a, b) for a, b in zip(carried, states, strict=False)]
-    return [*final, *(_stacked(each, times, 0) for each in outputs[1 + len(carried) :])]
+    final = [_merged(before, after) for before, after in zip(carried, states, strict=False)]
+    stacked = [_stacked(output, times, 0) for output in outputs[1 + len(carried) :]]
+    return [*final, *stacked]
 
 
 def _trips(at: Branching) -> int | None:
@@ -128,15 +139,15 @@ def _trips(at: Branching) -> int | None:
 
 
 def _condition(at: Branching) -> NDArray[Any] | None:
-    """A loop's condition before its first step: true where there is none; None where data decide."""
-    given = at.inputs[1] if len(at.inputs) > 1 else None
-    if given is None:
+    """The value of a loop's condition before its first step: true where there is none; None where data decide."""
+    condition = at.inputs[1] if len(at.inputs) > 1 else None
+    if condition is None:
         return np.array(True)
-    return given.value
+    return condition.value
 
 
 def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """Counts Scan: its body once for each slice of the scanned inputs.
+    """Counts a Scan: its body once for each slice of the scanned inputs.
 
     Args:
         walker: Counts the body, in its ledger.
@@ -149,10 +160,13 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         BadInput: When the node lacks its body, the number of steps is unknown, or the body cannot
             be counted.
     """
-    body, scanned = at.graph("body"), attributes.integer(at.node, "num_scan_inputs", 1)
-    states = [_changing(t or Tensor("state")) for t in at.inputs[: len(at.inputs) - scanned]]
-    axes = attributes.integers(at.node, "scan_input_axes") or [0] * scanned
-    slices, times = [], None
+    body = at.graph("body")
+    # Inputs and outputs of a Scan: states, then tensors that are scanned, or stacked up
+    n_scanned = attributes.integer(at.node, "num_scan_inputs", 1)
+    states = [_changing(t or Tensor("state")) for t in at.inputs[: len(at.inputs) - n_scanned]]
+    axes = attributes.integers(at.node, "scan_input_axes") or [0] * n_scanned
+    slices: list[Tensor] = []
+    times = None
     for tensor, axis in zip(at.inputs[len(states) :], axes, strict=False):
         if (
             tensor is None
@@ -167,17 +181,19 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         raise BadInput(at.where, "scans an unknown number of steps", "set that size (--set)")
     ledger, outputs = _body(walker, at, body, [*states, *slices])
     walker.ledger.absorb(ledger, walker.last_layer(at.inputs), times)
-    made = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
-    final = [_merged(a, b) for a, b in zip(states, outputs, strict=False)]
-    rest = zip(outputs[len(states) :], made, strict=False)
-    return [*final, *(_stacked(each, times, axis) for each, axis in rest)]
+    output_axes = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
+    final = [_merged(before, after) for before, after in zip(states, outputs, strict=False)]
+    slices_and_axes = zip(outputs[len(states) :], output_axes, strict=False)
+    stacked = [_stacked(output, times, axis) for output, axis in slices_and_axes]
+    return [*final, *stacked]
 
 
 def _body(
-    walker: "GraphWalker", at: Branching, body: Any, given: Sequence[Tensor]
+    walker: "GraphWalker", at: Branching, body: Any, inputs: Sequence[Tensor]
 ) -> tuple["Ledger", list[Tensor]]:
+    """Count the body of a loop once, in a ledger of its own; gives that ledger and what is known of its outputs."""
     scope = at.scope.new_child()
-    for value, tensor in zip(body.input, given, strict=False):
+    for value, tensor in zip(body.input, inputs, strict=False):
         scope[value.name] = replace(tensor, name=value.name)
     before = walker.fork()
     outputs = walker.walk(body, scope)
@@ -190,7 +206,7 @@ def _changing(tensor: Tensor) -> Tensor:
 
 
 def _merged(first: Tensor, last: Tensor) -> Tensor:
-    """What a carried tensor is after the loop: its sizes where no step changes them."""
+    """What is known of a carried tensor after the loop: those sizes that the first step does not change."""
     if first.shape is None or last.shape is None or len(first.shape) != len(last.shape):
         return replace(_changing(last), shape=None)
     pairs = zip(first.shape, last.shape, strict=True)
@@ -198,6 +214,7 @@ def _merged(first: Tensor, last: Tensor) -> Tensor:
 
 
 def _stacked(tensor: Tensor, times: int | None, axis: int) -> Tensor:
+    """A tensor that every step makes, stacked up along a new axis; ``times`` is None where that is unknown."""
     if tensor.shape is None:
         return _changing(tensor)
     shape = list(tensor.shape)
@@ -206,6 +223,7 @@ def _stacked(tensor: Tensor, times: int | None, axis: int) -> Tensor:
 
 
 def _short(at: Branching) -> str:
+    """A node in a note: its operator and name."""
     return f"{at.node.op_type} {at.node.name or at.node.output[0]}"
 
 

@@ -16,7 +16,7 @@ GREEK_LETTERS = [chr(code) for code in range(ord("α"), ord("ω"))]
 
 @dataclass(frozen=True)
 class Operand:
-    """A tensor with the labels of its sizes, one character each."""
+    """A tensor with the labels that the equation gives its dimensions, one character each ("bij")."""
 
     tensor: Tensor
     labels: str
@@ -59,7 +59,7 @@ def einsum(op: Operation, places: Places) -> list[Product]:
 
 
 def _sizes(op: Operation, terms: Sequence[str]) -> dict[str, int]:
-    """The size of each label. A size of 1 gives way to the size that another operand has there."""
+    """The size of each label; ``terms`` are the operands' labels. A size of 1 gives way to another operand's."""
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms):
         for label, size in zip(term, op.shape(index), strict=True):
@@ -70,51 +70,81 @@ def _sizes(op: Operation, terms: Sequence[str]) -> dict[str, int]:
 def _product(
     first: Operand, second: Operand, later: str, sizes: Mapping[str, int]
 ) -> list[Product]:
-    """The product of two operands whose result keeps the labels of ``later``."""
+    """The matrix product of two operands; none where both are constants, or where the vector unit does it.
+
+    Args:
+        first: Left operand.
+        second: Right operand.
+        later: Labels that are still needed: of later operands and of the result. All others are summed over.
+        sizes: The size of each label.
+
+    Returns:
+        One product, or nothing.
+    """
     moving, stationary = first, second
     if moving.tensor.constant:
         moving, stationary = second, first
     if moving.tensor.constant:
         return []
-    own, other = dict.fromkeys(moving.labels), dict.fromkeys(stationary.labels)
-    shared = [label for label in own if label in other]
-    kept = [label for label in shared if label in later]
-    groups = _elements(kept, sizes)
-    summed = _elements([label for label in shared if label not in later], sizes)
-    rows = _elements([each for each in own if each not in other and each in later], sizes)
-    columns = _elements([each for each in other if each not in own and each in later], sizes)
-    if len(kept) == len(shared) and 1 in (rows, columns):
+    shared, row_labels = _split_labels(moving.labels, stationary.labels)
+    column_labels = _split_labels(stationary.labels, moving.labels)[1]
+    # A shared label that is still needed counts independent products; any other is summed over.
+    group_labels, summed_labels = _split_labels(shared, later)
+    groups = _elements(group_labels, sizes)
+    rows = _elements(_split_labels(row_labels, later)[0], sizes)
+    columns = _elements(_split_labels(column_labels, later)[0], sizes)
+    if not summed_labels and 1 in (rows, columns):
         return []
-    kind = "attention"
-    if stationary.tensor.constant:
-        kind = "linear"
-    produced = groups * rows * columns
     return [
-        Product(kind, groups, rows, summed, columns, moving.tensor, stationary.tensor, produced)
+        Product(
+            kind="linear" if stationary.tensor.constant else "attention",
+            groups=groups,
+            positions=rows,
+            reduction=_elements(summed_labels, sizes),
+            outputs=columns,
+            moving=moving.tensor,
+            stationary=stationary.tensor,
+            produced=groups * rows * columns,
+        )
     ]
+
+
+def _split_labels(labels: str, others: str) -> tuple[str, str]:
+    """``labels``, each once: those that ``others`` has too, and those that it lacks."""
+    common, lacking = "", ""
+    for label in dict.fromkeys(labels):
+        if label in others:
+            common += label
+        else:
+            lacking += label
+    return common, lacking
 
 
 def _joined(first: Operand, second: Operand, later: str, sizes: Mapping[str, int]) -> Operand:
     """The result of two operands; labels that are not in ``later`` are summed over and gone."""
-    labels = "".join(dict.fromkeys(each for each in first.labels + second.labels if each in later))
-    one, other = first.tensor, second.tensor
-    made = Tensor(
-        f"{one.name}, {other.name}",
+    labels, _ = _split_labels(first.labels + second.labels, later)
+    left, right = first.tensor, second.tensor
+    result = Tensor(
+        f"{left.name}, {right.name}",
         tuple(sizes[label] for label in labels),
-        one.element_type,
-        constant=one.constant and other.constant,
-        sources=one.sources | other.sources,
-        bits=one.bits,
+        left.element_type,
+        constant=left.constant and right.constant,
+        sources=left.sources | right.sources,
+        bits=left.bits,
     )
-    return Operand(made, labels)
+    return Operand(result, labels)
 
 
-def _elements(labels: Sequence[str], sizes: Mapping[str, int]) -> int:
+def _elements(labels: str, sizes: Mapping[str, int]) -> int:
+    """Elements of a tensor with these labels, of which ``sizes`` has the sizes."""
     return math.prod(sizes[label] for label in labels)
 
 
 def _equation(op: Operation) -> tuple[list[str], str]:
-    """Read the equation, and replace every ellipsis by labels.
+    """Read the equation, such as "bij,bjk->bik", and replace every ellipsis by labels.
+
+    Args:
+        op: The node.
 
     Returns:
         The labels of each operand, one character a dimension, and those of the result.
@@ -127,7 +157,7 @@ def _equation(op: Operation) -> tuple[list[str], str]:
         raise op.wrong(what)
     if not arrow:
         result = _implied_result(left)
-    unused = [letter for letter in GREEK_LETTERS if letter not in equation]
+    unused_labels = [letter for letter in GREEK_LETTERS if letter not in equation]
     ranks = [len(op.shape(index)) for index in range(len(terms))]
     hidden_counts = []  # how many dimensions the ellipsis of each operand stands for
     fits = True
@@ -137,18 +167,18 @@ def _equation(op: Operation) -> tuple[list[str], str]:
         if hidden < 0 or (hidden > 0 and ELLIPSIS_LABEL not in term):
             fits = False
     most = max(hidden_counts)
-    if not fits or most > len(unused):
+    if not fits or most > len(unused_labels):
         raise op.wrong(f"the equation {equation!r} does not fit operands of {ranks} dimensions")
-    labels = "".join(unused[:most])
-    spelled = []
+    labels = "".join(unused_labels[:most])
+    without_ellipses = []
     for term, hidden in zip(terms, hidden_counts, strict=True):
         # Shapes are broadcast from the right, so a shorter ellipsis gets the last labels.
-        spelled.append(term.replace(ELLIPSIS_LABEL, labels[most - hidden :]))
-    return spelled, result.replace(ELLIPSIS_LABEL, labels)
+        without_ellipses.append(term.replace(ELLIPSIS_LABEL, labels[most - hidden :]))
+    return without_ellipses, result.replace(ELLIPSIS_LABEL, labels)
 
 
 def _implied_result(left: str) -> str:
-    """The result of an equation without an arrow: labels that occur once, in alphabetical order."""
+    """The result's labels where an equation has no arrow: those that ``left`` has once, in alphabetical order."""
     counts = Counter(label for label in left if label.isalpha())
     once = sorted(label for label, count in counts.items() if count == 1)
     prefix = ELLIPSIS_LABEL if ELLIPSIS_LABEL in left else ""

@@ -12,11 +12,11 @@ from cimbo.errors import BadInput
 
 # Names that exporters give to the batch size, where the file leaves it open.
 _BATCH_NAME = re.compile(r"(?i)^(b|n|bs|batch|.*batch.*)$")
-# Names of sizes that are seldom a batch, even if they come first: then the user is warned.
+# Names of sizes that are seldom a batch: where one comes first and is taken for the batch, the user is warned.
 _LENGTH_NAME = re.compile(
     r"(?i)seq|length|time|token|frame|height|width|channel|num_(?!samples)|^[thwsl]$"
 )
-# Words that some exporters write for any unknown size. They are no names: two sizes called so may differ.
+# Words that some exporters write for any unknown size. They are no names: two sizes with such a word may differ.
 _NO_NAMES = frozenset({"", "none", "unk", "unknown", "dynamic", "dyn"})
 SIGN_OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -32,10 +32,10 @@ class InputSizes:
 
     Attributes:
         shapes: by input; None where the input is no tensor or its rank is not given.
-        named: the value of each free size that has a name, which inner shapes may refer to.
+        named: name to value of the free sizes, which shapes inside the graph may refer to.
         batch: inferences that one run computes.
         free_batch: whether the file left the batch free.
-        notes: what was taken for the batch though its name says otherwise, one sentence each.
+        notes: one sentence for each size that was taken for the batch though its name says otherwise.
     """
 
     shapes: dict[str, tuple[int, ...] | None]
@@ -68,7 +68,7 @@ def load_model(file: Path) -> Any:
         model = onnx.load(str(file), load_external_data=False, format="protobuf")
         if model.functions:
             model = inliner.inline_local_functions(model)
-    except Exception as error:  # onnx's parsers raise exceptions of kinds of their own
+    except Exception as error:  # onnx's parsers raise exceptions of many kinds
         what = f"cannot be read as ONNX ({type(error).__name__})"
         raise BadInput(file, what, "give a valid .onnx file") from None
     if not _all_text(model.graph):
@@ -77,7 +77,7 @@ def load_model(file: Path) -> Any:
 
 
 def _all_text(graph: Any) -> bool:
-    """Whether every name of a graph is a string: protobuf gives the bytes of what is not UTF-8."""
+    """Whether every name in a graph and its subgraphs is text; protobuf gives bytes for what is not UTF-8."""
     names = [tensor.name for tensor in (*graph.initializer, *graph.input, *graph.output)]
     for node in graph.node:
         names += [node.op_type, node.domain, node.name, *node.input, *node.output]
@@ -107,34 +107,46 @@ def input_sizes(file: Path, graph: Any, batch: int | None, given: Mapping[str, i
     """
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
-    for name, size in {**given, **({} if batch is None else {"batch": batch})}.items():
-        if size < 1:
-            raise BadInput(f"{file}: {name}", f"is set to {size}", "give an integer of at least 1")
+    _check_positive(file, given, batch)
     batch_names = _batch_names(inputs) - set(given)
     named = dict(given) | dict.fromkeys(batch_names, batch or 1)
     shapes = {value.name: _shape(file, value, named, batch or 1) for value in inputs}
     _check_given(file, inputs, given)
-    free = any(
-        _is_batch(place, dim, batch_names) for value in inputs for place, dim in _dims(value)
-    )
-    if batch is not None and not free:
+    free_batch = any(_has_free_batch(value, batch_names) for value in inputs)
+    if batch is not None and not free_batch:
         _check_fixed(file, shapes, batch)
-    notes = tuple(_length_note(name, batch or 1) for name in sorted(batch_names))
-    return InputSizes(shapes, named, batch or 1, free, tuple(note for note in notes if note))
+    notes = []
+    for name in sorted(batch_names):
+        note = _length_note(name, batch or 1)
+        if note:
+            notes.append(note)
+    return InputSizes(shapes, named, batch or 1, free_batch, tuple(notes))
+
+
+def _check_positive(file: Path, given: Mapping[str, int], batch: int | None) -> None:
+    """Refuse sizes and a batch that are not positive."""
+    sizes = dict(given)
+    if batch is not None:
+        sizes["batch"] = batch
+    for name, size in sizes.items():
+        if size < 1:
+            raise BadInput(f"{file}: {name}", f"is set to {size}", "give an integer of at least 1")
 
 
 def _length_note(name: str, batch: int) -> str:
-    """Says that a size was taken for the batch whose name is that of a length; empty where it is not."""
+    """A sentence for the user where a size that is taken for the batch has the name of a length; else empty."""
     if not _LENGTH_NAME.search(name) or _BATCH_NAME.match(name):
         return ""
     return f"the free leading size {name} is taken for the batch, {batch}: --set '{name}=SIZE' for another"
 
 
 def _dims(value: Any) -> list[tuple[int, Any]]:
+    """Position and description of each dimension of an input."""
     return list(enumerate(value.type.tensor_type.shape.dim))
 
 
 def _is_free(dim: Any) -> bool:
+    """Whether the file leaves the size of a dimension open."""
     return not dim.HasField("dim_value") or dim.dim_value <= 0
 
 
@@ -145,63 +157,87 @@ def _name(dim: Any) -> str:
     return text if is_name else ""
 
 
-def _is_batch(place: int, dim: Any, names: set[str]) -> bool:
-    return _is_free(dim) and (_name(dim) in names or (place == 0 and not _name(dim)))
+def _has_free_batch(value: Any, batch_names: set[str]) -> bool:
+    """Whether an input has a free size that is the batch: by its name, or as a leading size without a name."""
+    for position, dim in _dims(value):
+        is_unnamed_leading = position == 0 and not _name(dim)
+        if _is_free(dim) and (_name(dim) in batch_names or is_unnamed_leading):
+            return True
+    return False
 
 
 def _batch_names(inputs: list[Any]) -> set[str]:
-    """The names that stand for the batch: those that say so, else that of the first free leading size.
+    """Find the names of free sizes that stand for the batch.
 
-    One that an input has twice is another size: of a square, say.
+    These are names such as "batch" or "N"; where there are none, the name of the first free leading size.
+    A name that one input has twice is another size, as the side of a square.
+
+    Args:
+        inputs: ValueInfoProtos of the graph's inputs.
 
     Returns:
         The names, none where no size is free.
     """
     free = []
-    for v in inputs:
-        for place, dim in _dims(v):
-            if _is_free(dim):
-                free.append((place, _name(dim)))
-    names = {name for _, name in free if name and _BATCH_NAME.match(name)}
-    twice = set()
     for value in inputs:
-        twice.update(_names_twice(value))
-    if names:
-        return {name for name in names - twice if name.isidentifier()}
-    leading = [name for place, name in free if place == 0]
-    return set(leading[:1]) - {"", *twice}
+        for position, dim in _dims(value):
+            if _is_free(dim):
+                free.append((position, _name(dim)))
+    telling = {name for _, name in free if name and _BATCH_NAME.match(name)}
+    repeated = set()
+    for value in inputs:
+        repeated.update(_repeated_names(value))
+    if telling:
+        return {name for name in telling - repeated if name.isidentifier()}
+    leading = [name for position, name in free if position == 0]
+    return set(leading[:1]) - {"", *repeated}
 
 
-def _names_twice(value: Any) -> set[str]:
+def _repeated_names(value: Any) -> set[str]:
+    """Names that more than one free size of an input has."""
     names = [_name(dim) for _, dim in _dims(value) if _is_free(dim)]
     return {name for name in names if names.count(name) > 1}
 
 
 def _shape(file: Path, value: Any, named: Mapping[str, int], batch: int) -> tuple[int, ...] | None:
+    """The shape of an input with its free sizes set; None where it is no tensor or has no rank.
+
+    Args:
+        file: The file, for messages.
+        value: The input's ValueInfoProto.
+        named: Name to value of the free sizes.
+        batch: What a free leading size without a name is set to.
+
+    Returns:
+        The shape.
+
+    Raises:
+        BadInput: When a free size has no value.
+    """
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return None
     sizes = []
-    for place, dim in _dims(value):
+    for position, dim in _dims(value):
         size = dim.dim_value
         if _is_free(dim):
-            size = _free_size(value, place, named)
-            if size is None and place == 0 and not _name(dim):
+            size = _free_size(value, position, named)
+            if size is None and position == 0 and not _name(dim):
                 size = batch
             if size is None:
-                label = _name(dim) or f"{value.name}[{place}]"
+                label = _name(dim) or f"{value.name}[{position}]"
                 what = f"the size {label} of its input {value.name} is free"
                 raise BadInput(file, what, f"set it: --set '{label}=SIZE'")
         sizes.append(size)
     return tuple(sizes)
 
 
-def _free_size(value: Any, place: int, named: Mapping[str, int]) -> int | None:
-    """What was given for a free size: by its place, by its name, or for the names in its expression."""
-    by_place = named.get(f"{value.name}[{place}]")
-    if by_place is not None:
-        return by_place
-    label = _name(_dims(value)[place][1])
+def _free_size(value: Any, position: int, named: Mapping[str, int]) -> int | None:
+    """The value of a free size: given for INPUT[POSITION], for its name, or for the names in its expression; else None."""
+    by_position = named.get(f"{value.name}[{position}]")
+    if by_position is not None:
+        return by_position
+    label = _name(_dims(value)[position][1])
     if not label:
         return None
     return named.get(label, evaluate_size(label, named))
@@ -224,18 +260,19 @@ def evaluate_size(text: str, named: Mapping[str, int]) -> int | None:
 
 
 def _evaluated(tree: ast.expr, named: Mapping[str, int]) -> int:
+    """Evaluate a parsed expression of sizes; raises KeyError or ValueError where it cannot."""
     if isinstance(tree, ast.Constant) and isinstance(tree.value, int):
         return tree.value
     if isinstance(tree, ast.Name):
         return named[tree.id]
     if isinstance(tree, ast.BinOp):
-        sign = SIGN_OPERATORS[type(tree.op)]
-        return sign(_evaluated(tree.left, named), _evaluated(tree.right, named))
+        arithmetic = SIGN_OPERATORS[type(tree.op)]
+        return arithmetic(_evaluated(tree.left, named), _evaluated(tree.right, named))
     raise ValueError("no sum or product of sizes")
 
 
 def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> None:
-    """Raises BadInput for a size that no input of the file leaves open."""
+    """Refuse a value for a size that no input of the file leaves free."""
     known = _names_of_free_sizes(inputs)
     for name in given:
         if name not in known:
@@ -246,19 +283,22 @@ def _check_given(file: Path, inputs: list[Any], given: Mapping[str, int]) -> Non
 
 
 def _names_of_free_sizes(inputs: list[Any]) -> list[str]:
-    """What the free sizes of a file can be called.
+    """List all names by which values can be given to a file.
 
-    A size has its own name, which may be an expression of other names, and the name INPUT[PLACE]; an input that is a single
-    integer has the name of the input.
+    A free size has its own name, which may be an expression of other names, and the name INPUT[POSITION]. An
+    input that is a single integer has the name of the input.
+
+    Args:
+        inputs: ValueInfoProtos of the graph's inputs.
 
     Returns:
         The names, sorted.
     """
     names = {value.name for value in inputs if is_number(value)}
     for value in inputs:
-        for place, dim in _dims(value):
+        for position, dim in _dims(value):
             if _is_free(dim):
-                names |= {_name(dim), f"{value.name}[{place}]"}
+                names |= {_name(dim), f"{value.name}[{position}]"}
                 names.update(re.findall(r"[A-Za-z_]\w*", _name(dim)))
     return sorted(names - {""})
 
@@ -278,6 +318,7 @@ def is_number(value: Any) -> bool:
 
 
 def _check_fixed(file: Path, shapes: Mapping[str, tuple[int, ...] | None], batch: int) -> None:
+    """Refuse a batch for a file whose leading sizes are fixed at other numbers than 1 and that batch."""
     leading = {shape[0] for shape in shapes.values() if shape}
     if not leading <= {1, batch}:
         fixed = ", ".join(str(size) for size in sorted(leading))

@@ -36,7 +36,7 @@ class StoredOnes:
     def share(self, sources: frozenset[str]) -> float:
         """Counts the ones of a weight.
 
-        Unsigned integers are taken as raised by half their range.
+        An unsigned integer stands for a signed one plus 128, half the range (zero point 128), so 128 is taken off.
 
         Args:
             sources: Names of the stored tensors that the weight is made of.
@@ -56,9 +56,13 @@ class StoredOnes:
                 values = numpy_helper.to_array(proto, str(self.folder))
             except (
                 Exception
-            ):  # of several kinds, as the bytes are missing, too few, or outside the folder
+            ):  # its kind depends on whether bytes are missing, too few, or outside the folder
                 return 0.0
-            held = values.view(np.uint8) ^ (0x80 if proto.data_type == UINT8_TYPE else 0)
-            ones += int(np.unpackbits(held.ravel()).sum())
-            bits += STORED_BITS * held.size
+            patterns = values.view(np.uint8)
+            if proto.data_type == UINT8_TYPE:
+                patterns = (
+                    patterns ^ 0x80
+                )  # flipping the highest bit takes 128 off, in two's complement
+            ones += int(np.unpackbits(patterns.ravel()).sum())
+            bits += STORED_BITS * patterns.size
         return ones / bits if bits else 0.0

@@ -6,45 +6,51 @@ from typing import Any
 
 
 def in_order(nodes: Sequence[Any]) -> Sequence[Any]:
-    """Sorts nodes that stand before what they read.
+    """Sorts nodes so that each stands after those that make what it reads.
+
+    Of several nodes that could be next, the one that stands first in the file is (Kahn's algorithm with a heap).
 
     Args:
         nodes: NodeProtos of one graph.
 
     Returns:
-        The same nodes, as they are where that is an order already, or where there is none.
+        The same nodes; left as they are where they stand in such an order already, or where there is none (a cycle).
     """
-    makers: dict[str, int] = {}
+    makers: dict[str, int] = {}  # the node, by its index, that makes each tensor
     for index, node in enumerate(nodes):
         for name in node.output:
             if name:
                 makers[name] = index
-    needed = [{makers[name] for name in _read(node) if name in makers} for node in nodes]
-    if all(max(before, default=-1) < index for index, before in enumerate(needed)):
+    missing = []  # for each node, the nodes that have to stand before it and are not sorted yet
+    for node in nodes:
+        missing.append({makers[name] for name in _names_read(node) if name in makers})
+    if all(max(earlier, default=-1) < index for index, earlier in enumerate(missing)):
         return nodes
     readers: dict[int, list[int]] = {}
-    for index, before in enumerate(needed):
-        for maker in before:
+    for index, earlier in enumerate(missing):
+        for maker in earlier:
             readers.setdefault(maker, []).append(index)
-    ready = [index for index, before in enumerate(needed) if not before]
-    found = []
+    ready = [index for index, earlier in enumerate(missing) if not earlier]
+    in_sequence = []
     while ready:
         index = heapq.heappop(ready)
-        found.append(nodes[index])
+        in_sequence.append(nodes[index])
         for reader in readers.get(index, []):
-            needed[reader].discard(index)
-            if not needed[reader]:
+            missing[reader].discard(index)
+            if not missing[reader]:
                 heapq.heappush(ready, reader)
-    if len(found) == len(nodes):
-        return found
+    if len(in_sequence) == len(nodes):
+        return in_sequence
     return nodes
 
 
-def _read(node: Any) -> Iterator[str]:
-    """Names that a node reads, and those that its subgraphs do, whoever makes them."""
+def _names_read(node: Any) -> Iterator[str]:
+    """Names of the tensors that a node and the nodes of its subgraphs read, whichever node makes them."""
     yield from node.input
     for attribute in node.attribute:
-        graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+        graphs = list(attribute.graphs)
+        if attribute.HasField("g"):
+            graphs.append(attribute.g)
         for graph in graphs:
             for inner in graph.node:
-                yield from _read(inner)
+                yield from _names_read(inner)

@@ -19,11 +19,17 @@ class ParameterCount:
     """
 
     has_producer: bool
-    _sizes: dict[str, int] = field(default_factory=dict)
-    _counted: set[str] = field(default_factory=set)
-    _claimed: set[str] = field(default_factory=set)
-    _discarded: set[str] = field(default_factory=set)
-    _wide: set[str] = field(default_factory=set)
+    _sizes: dict[str, int] = field(default_factory=dict)  # elements of each stored tensor
+    _counted: set[str] = field(
+        default_factory=set
+    )  # tensors that count even if no layer claims them
+    _claimed: set[str] = field(default_factory=set)  # tensors that a layer has as its parameters
+    _discarded: set[str] = field(
+        default_factory=set
+    )  # tensors that count only if a layer claims them
+    _int32: set[str] = field(
+        default_factory=set
+    )  # tensors of int32: indices, or biases of quantised layers
 
     def store(self, source: str, size: int, element_type: int, *, is_number: bool = False) -> None:
         """Takes in an initializer.
@@ -36,7 +42,7 @@ class ParameterCount:
         """
         self._sizes[source] = size
         if element_type == INT32_TYPE and not is_number:
-            self._wide.add(source)
+            self._int32.add(source)
         if not self.has_producer or not (element_type in INDEX_TYPES or is_number):
             self._counted.add(source)
 
@@ -64,7 +70,7 @@ class ParameterCount:
             sources: Names of the tensors that are dequantised; those of other types are left as
                 they are.
         """
-        self._counted |= set(sources) & self._wide
+        self._counted |= set(sources) & self._int32
 
     def claim(self, sources: Iterable[str]) -> int:
         """Gives tensors to the layer that reads them; no later claim counts them.
@@ -73,11 +79,11 @@ class ParameterCount:
             sources: Names of the tensors.
 
         Returns:
-            Elements of those that nothing claimed before.
+            How many elements those have that nothing claimed before.
         """
-        found = set(sources) - self._claimed
-        self._claimed |= found
-        return sum(self._sizes[source] for source in found)
+        unclaimed = set(sources) - self._claimed
+        self._claimed |= unclaimed
+        return sum(self._sizes[source] for source in unclaimed)
 
     def claim_counted(self, sources: Iterable[str]) -> int:
         """Claims as `claim` does, but of those tensors alone that count anyway.
@@ -86,12 +92,12 @@ class ParameterCount:
             sources: Names of the tensors.
 
         Returns:
-            Elements of those that nothing claimed before.
+            How many elements those have that nothing claimed before.
         """
         return self.claim(set(sources) & self._counted)
 
     @property
     def total(self) -> int:
-        """All that counts."""
+        """Elements of all tensors that count, claimed by a layer or not."""
         counted = (self._counted - self._discarded) | self._claimed
         return sum(self._sizes[source] for source in counted)

@@ -11,7 +11,7 @@ from cimbo.workloads.onnx.tensors import MOST_GROUPS, Tensor
 
 @dataclass(frozen=True)
 class Product:
-    """``groups`` products of ``positions`` vectors of ``reduction`` elements with ``outputs`` stationary columns.
+    """Matrix products of the same sizes: in each of ``groups``, (positions x reduction) by (reduction x outputs).
 
     Attributes:
         kind: of the layer, one of cimbo.workloads.layer.LAYER_KINDS.
@@ -52,7 +52,14 @@ class Product:
 
 @dataclass(frozen=True)
 class Operation:
-    """A node with its tensors. ``where`` names it in messages."""
+    """A node with its tensors.
+
+    Attributes:
+        where: what messages call the node.
+        node: its NodeProto.
+        inputs: what is known of its inputs; None for an optional one that is left out.
+        outputs: what is known of its outputs.
+    """
 
     where: str
     node: Any
@@ -71,10 +78,10 @@ class Operation:
         Raises:
             BadInput: When it is not there.
         """
-        found = self.optional(index)
-        if found is None:
+        tensor = self.optional(index)
+        if tensor is None:
             raise BadInput(self.where, f"lacks its input {index}", "export the network again")
-        return found
+        return tensor
 
     def optional(self, index: int) -> Tensor | None:
         """Finds an input that may be missing.
@@ -103,7 +110,7 @@ class Operation:
             BadInput: When the input is missing, a size is unknown or not positive, or the rank is
                 another; it names the tensor.
         """
-        return self._ranked(self.input(index), rank)
+        return self._checked_sizes(self.input(index), rank)
 
     def output_shape(self, rank: int | None = None) -> tuple[int, ...]:
         """Finds the shape of the first output.
@@ -120,13 +127,13 @@ class Operation:
         """
         if not self.outputs:
             raise BadInput(self.where, "has no output", "export the network again")
-        return self._ranked(self.outputs[0], rank)
+        return self._checked_sizes(self.outputs[0], rank)
 
     def integer(self, name: str, default: int = 0) -> int:
         """Reads an integer attribute.
 
         Args:
-            name: Of the attribute.
+            name: The attribute's name.
             default: The value where the node has none of that name.
 
         Returns:
@@ -145,7 +152,8 @@ class Operation:
         """
         return BadInput(self.where, what, "export the network again")
 
-    def _ranked(self, tensor: Tensor, rank: int | None) -> tuple[int, ...]:
+    def _checked_sizes(self, tensor: Tensor, rank: int | None) -> tuple[int, ...]:
+        """The sizes of ``tensor``, all known and positive, and as many as ``rank`` where one is given."""
         sizes = tensor.sizes(self.where)
         if rank is not None and len(sizes) != rank:
             raise self.wrong(f"{tensor.name} has {len(sizes)} dimensions and needs {rank}")
@@ -154,7 +162,13 @@ class Operation:
 
 @dataclass(frozen=True)
 class Places:
-    """Where an operator takes its operands from: the inputs' numbers in its schema."""
+    """Which inputs of an operator are what: their numbers in its schema.
+
+    Attributes:
+        left: the left operand; of a convolution the image.
+        right: the right operand; of a convolution the weights.
+        bias: what is added to the result; None where the operator adds nothing.
+    """
 
     left: int = 0
     right: int = 1
@@ -162,7 +176,7 @@ class Places:
 
 
 def present(*tensors: Tensor | None) -> tuple[Tensor, ...]:
-    """Those that there are."""
+    """The tensors that are there: an optional input that is left out is None."""
     return tuple(tensor for tensor in tensors if tensor is not None)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from cimbo.workloads.onnx.tensors import Made, Tensor, bits_of
 from cimbo.workloads.onnx.vector import SAME_ELEMENTS
 
-# Inputs that hold scales, zero points and tables of groups, by operator.
+# Inputs that hold scales, zero points and group indices, by operator.
 SCALE_INPUTS: dict[str, tuple[int, ...]] = {
     "ConvInteger": (2, 3),
     "DequantizeLinear": (1, 2),
@@ -27,9 +27,10 @@ SCALE_INPUTS: dict[str, tuple[int, ...]] = {
 }
 # Inputs that hold a bias in 32 bits, or what may be one, by operator.
 WIDE_BIAS_INPUTS = {"DequantizeLinear": 0, "QGemm": 6, "QLinearConv": 8}
+# Operators with a scale and a zero point of the result first, then (tensor, scale, zero point) of each part.
 _PACKED_SCALES = ("QLinearConcat",)
 _INTEGER_PRODUCTS = frozenset({"ConvInteger", "MatMulInteger"})
-# One input of these is moved or scaled as it is; a weight stays as many bits wide as it was stored.
+# Inputs that hold running means and variances, by operator.
 STATISTICS_INPUTS = {"BatchNormalization": (3, 4)}
 
 
@@ -59,18 +60,19 @@ def stored_scales(node: Any, inputs: Sequence[Tensor | None]) -> set[int]:
         Numbers of such inputs, some of which the node may lack.
     """
     name = node.op_type
-    found = {*SCALE_INPUTS.get(name, ()), *STATISTICS_INPUTS.get(name, ())}
+    numbers = {*SCALE_INPUTS.get(name, ()), *STATISTICS_INPUTS.get(name, ())}
     if name.startswith("QLinear") and name not in SCALE_INPUTS:
-        found |= {1, 2, 3, 4}
+        numbers |= {1, 2, 3, 4}  # one operand: its scale and zero point, and those of the result
     if name in _PACKED_SCALES:
-        found = {0, 1} | {index for index in range(2, len(inputs)) if index % 3 != 2}
-    return found
+        # The parts' tensors are inputs 2, 5, 8, ...; all other inputs are scales and zero points.
+        numbers = {index for index in range(len(inputs)) if index < 2 or index % 3 != 2}
+    return numbers
 
 
 def rescales(node: Any, inputs: Sequence[Tensor | None]) -> bool:
-    """Tells whether Mul only brings an integer sum, or a scale found while running, to its unit.
+    """Tells whether a node is a Mul that only scales an integer sum, or computes the scale for one.
 
-    That work is part of the requantisation counted with each product.
+    Its work is part of the requantisation that is counted with each product, so it costs nothing further.
 
     Args:
         node: A NodeProto.
@@ -79,14 +81,15 @@ def rescales(node: Any, inputs: Sequence[Tensor | None]) -> bool:
     Returns:
         True where it does only that.
     """
-    given = [tensor for tensor in inputs if tensor is not None]
-    return node.op_type == "Mul" and any(each.integer_sum or each.is_scale for each in given)
+    present = [tensor for tensor in inputs if tensor is not None]
+    return node.op_type == "Mul" and any(each.integer_sum or each.is_scale for each in present)
 
 
 def stored_bits(node: Any, inputs: Sequence[Tensor | None], made: Made) -> int:
     """Finds the bits of an output's elements as they are stored.
 
-    They are those before dequantisation, where the node does that or only moves such elements.
+    Where the node dequantises its first input, or only moves or converts elements, they are that input's bits: a
+    weight stays as wide as it was stored.
 
     Args:
         node: A NodeProto.
@@ -129,11 +132,11 @@ def is_running_scale(node: Any, inputs: Sequence[Tensor | None], output: int) ->
         output: Number of the output.
 
     Returns:
-        True for the scale that DynamicQuantizeLinear makes, and for what Mul makes of such a scale, unless
-        that scales a sum of integers.
+        True for the scale that DynamicQuantizeLinear makes (its output 1), and for the product of such a scale
+        with another factor, unless that factor is a sum of integers.
     """
     if node.op_type == "DynamicQuantizeLinear":
         return output == 1
-    given = [tensor for tensor in inputs if tensor is not None]
-    sums = any(each.integer_sum for each in given)
-    return node.op_type == "Mul" and not sums and any(each.is_scale for each in given)
+    present = [tensor for tensor in inputs if tensor is not None]
+    scales_a_sum = any(each.integer_sum for each in present)
+    return node.op_type == "Mul" and not scales_a_sum and any(each.is_scale for each in present)

@@ -52,71 +52,83 @@ def from_onnx(
     """
     path = Path(file)
     model = load_model(path)
-    given = dict(sizes or {})
-    found = input_sizes(path, model.graph, batch, given)
+    input_shapes = input_sizes(path, model.graph, batch, dict(sizes or {}))
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     parameters = ParameterCount(has_producer=bool(model.producer_name))
     inference = NodeInference(opsets, model.ir_version or 8)
-    walker = GraphWalker(path, inference, parameters, found.named, read_weights=read_weights)
-    walker.walk(model.graph, _inputs(path, model.graph, found))
+    walker = GraphWalker(path, inference, parameters, input_shapes.named, read_weights=read_weights)
+    walker.walk(model.graph, _input_tensors(path, model.graph, input_shapes))
     ledger = walker.ledger
     if not ledger.layers:
         todo = "give a network with a convolution or a linear layer"
         raise BadInput(file, "holds no product of matrices", todo)
-    owned = sum(layer.parameters for layer in ledger.layers)
+    in_layers = sum(layer.parameters for layer in ledger.layers)
     workload = Workload(
         path.stem,
         tuple(ledger.layers),
-        max(parameters.total - owned, 0),
-        batch=found.batch if found.free_batch else 1,
-        warnings=(*found.notes, *_warnings(ledger)),
+        max(parameters.total - in_layers, 0),
+        batch=input_shapes.batch if input_shapes.free_batch else 1,
+        warnings=(*input_shapes.notes, *_warnings(ledger)),
     )
-    return _at_batch(workload, found, batch)
+    return _at_batch(workload, input_shapes, batch)
 
 
-def _at_batch(workload: Workload, found: InputSizes, batch: int | None) -> Workload:
+def _at_batch(workload: Workload, input_shapes: InputSizes, batch: int | None) -> Workload:
     """Count a file for ``batch`` inferences at once.
 
     A file with a free batch size was read at that size already. One whose inputs all begin with 1
     is one inference, and is repeated. One whose inputs begin with another fixed size is a batch as
     it stands.
 
+    Args:
+        workload: The file's workload as it was read.
+        input_shapes: Shapes of its inputs, and whether their leading size is free.
+        batch: Inferences at once; None where the user did not say.
+
     Returns:
         The workload of the batch.
     """
-    if found.free_batch or not batch:
+    if input_shapes.free_batch or not batch:
         return workload
-    leading = {shape[0] for shape in found.shapes.values() if shape}
+    leading = {shape[0] for shape in input_shapes.shapes.values() if shape}
     if leading <= {1}:
         return workload.batched(batch)
     return workload.with_batch(batch)
 
 
-def _inputs(file: Path, graph: Any, found: InputSizes) -> Scope:
+def _input_tensors(file: Path, graph: Any, input_shapes: InputSizes) -> Scope:
     """Make tensors of the inputs of a network.
 
     An input that is a whole number, such as a length, has a value if the user gave it one with
     ``--set``. All others have a shape only.
+
+    Args:
+        file: Path of the file, for errors.
+        graph: The GraphProto of the network.
+        input_shapes: Shapes of its inputs, and the sizes that the user gave by name.
 
     Returns:
         The tensors by name.
     """
     scope: Scope = ChainMap()
     for value in graph.input:
-        if value.name not in found.shapes:
+        if value.name not in input_shapes.shapes:
             continue
-        shape = found.shapes[value.name]
-        kind = value.type.tensor_type.elem_type
+        shape = input_shapes.shapes[value.name]
+        element_type = value.type.tensor_type.elem_type
         check_sizes(str(file), value.name, shape)
-        content = None
-        if is_number(value) and value.name in found.named:
-            dtype = np.int32 if kind == INT32_TYPE else np.int64
-            content = np.full(shape or (), found.named[value.name], dtype=dtype)
-        scope[value.name] = Tensor(value.name, shape, kind, value=content, bits=bits_of(kind))
+        elements = None
+        if is_number(value) and value.name in input_shapes.named:
+            dtype = np.int32 if element_type == INT32_TYPE else np.int64
+            elements = np.full(shape or (), input_shapes.named[value.name], dtype=dtype)
+        scope[value.name] = Tensor(
+            value.name, shape, element_type, value=elements, bits=bits_of(element_type)
+        )
     return scope
 
 
 def _warnings(ledger: Ledger) -> list[str]:
+    """What the user has to know of the count: the ledger's notes, and operators that it could not count fully."""
     lines = list(ledger.notes)
     if ledger.unknown:
         listed = _listed(ledger.unknown)
@@ -128,4 +140,5 @@ def _warnings(ledger: Ledger) -> list[str]:
 
 
 def _listed(counts: Counter[str]) -> str:
+    """How often each operator occurs, such as "Foo x3, Bar x1" in the order of names."""
     return ", ".join(f"{name} x{count}" for name, count in sorted(counts.items()))

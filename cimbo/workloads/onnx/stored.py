@@ -1,4 +1,4 @@
-"""Tensors that a file stores: their sizes, and the elements of the small ones alone."""
+"""Reads the tensors that a file stores: their sizes, and the elements of small ones."""
 
 import math
 import re
@@ -46,9 +46,9 @@ class Origin:
     """What an exporter wrote about a stored tensor.
 
     Attributes:
-        kind: ``PARAMETER``, ``BUFFER`` or another word of torch.export; empty where nothing is said.
-        folded_from: names of what the exporter calculated it from.
-        folded_kinds: words of torch.export for those of them that are tensors of the network.
+        kind: ``PARAMETER``, ``BUFFER`` or another word of torch.export; empty where the file has none.
+        folded_from: names of the tensors that the exporter computed it from.
+        folded_kinds: kinds, as above, of those of them that are tensors of the network.
     """
 
     kind: str = ""
@@ -56,15 +56,14 @@ class Origin:
     folded_kinds: frozenset[str] = frozenset()
 
     def is_trained(self, name: str, shape: Sequence[int]) -> bool:
-        """Tells whether a tensor that no product reads is a parameter of the network.
+        """Tells whether a tensor that no product reads is a parameter, and not a mask, an index or a table.
 
-        Otherwise it is a mask, an index or a table. Of what torch's older exporter folded nothing
-        says so: there a vector, which scales channels, is taken for a parameter. What was looked up
-        in a table by indices, as for pairs of positions, repeats the numbers of a smaller table that
-        the file no longer holds.
+        torch's older exporter does not say so of tensors that it folded: there a vector, which scales
+        channels, is taken for a parameter. A tensor that was looked up in a table by indices, as for
+        pairs of positions, is none: it repeats numbers of a smaller table that the file no longer holds.
 
         Args:
-            name: Of the tensor.
+            name: Name of the tensor.
             shape: Its sizes.
 
         Returns:
@@ -82,18 +81,20 @@ class Origin:
 
 
 def _origins(graph: Any) -> dict[str, Origin]:
-    found, kinds = {}, _signature(graph)
+    """Name to origin, of the stored tensors about which the exporter wrote anything."""
+    kinds = _signature(graph)
+    origins = {}
     for value in graph.value_info:
-        notes = {each.key: each.value for each in value.metadata_props}
+        notes = {entry.key: entry.value for entry in value.metadata_props}
         if notes:
             folded = _listed_names(notes.get(_FOLDED_FROM, ""))
-            folded_kinds = frozenset(kinds[each] for each in folded if each in kinds)
-            found[value.name] = Origin(notes.get(KIND_KEY, ""), folded, folded_kinds)
-    return found
+            folded_kinds = frozenset(kinds[name] for name in folded if name in kinds)
+            origins[value.name] = Origin(notes.get(KIND_KEY, ""), folded, folded_kinds)
+    return origins
 
 
 def _signature(graph: Any) -> dict[str, str]:
-    """Kinds of the network's tensors by name, where the exporter lists them."""
+    """Name to kind of the network's tensors, from the exporter's list; empty where it wrote none."""
     for entry in graph.metadata_props:
         if entry.key == SIGNATURE_KEY:
             return {each["name"]: each["kind"] for each in _SIGNATURE_LINE.finditer(entry.value)}
@@ -101,6 +102,7 @@ def _signature(graph: Any) -> dict[str, str]:
 
 
 def _listed_names(text: str) -> tuple[str, ...]:
+    """The names in a text such as "['a', 'b']"."""
     return tuple(re.findall(r"'([^']+)'", text))
 
 
@@ -124,8 +126,9 @@ def initializers(
     origins, names = _origins(graph), {proto.name for proto in graph.initializer}
     for proto in graph.initializer:
         origin = origins.get(proto.name, Origin())
-        same = [each for each in origin.folded_from if each in names]
-        source = prefix + (same[0] if len(same) == 1 else proto.name)
+        # A tensor folded from one other stored tensor is that one in another form, and counts as it
+        stored_originals = [name for name in origin.folded_from if name in names]
+        source = prefix + (stored_originals[0] if len(stored_originals) == 1 else proto.name)
         if source == prefix + proto.name:
             _store(proto, source, origin, parameters)
         yield _stored(proto, file, source)
@@ -139,6 +142,7 @@ def initializers(
 
 
 def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) -> None:
+    """Count a stored tensor: as a parameter, or as a constant that counts only where a product reads it."""
     size = math.prod(proto.dims)
     if origin.is_trained(proto.name, proto.dims) or not parameters.has_producer:
         parameters.store(source, size, proto.data_type, is_number=not proto.dims)
@@ -147,6 +151,7 @@ def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) 
 
 
 def _stored(proto: Any, file: Path, source: str) -> Tensor:
+    """What is known of a stored tensor; ``source``: the name by which it is counted."""
     shape = tuple(proto.dims)
     if any(size < 0 for size in shape):
         raise BadInput(f"{file}: {proto.name}", f"has the sizes {list(shape)}", "export it again")
@@ -163,28 +168,28 @@ def _stored(proto: Any, file: Path, source: str) -> Tensor:
 
 
 def _value(proto: Any, folder: Path, size: int) -> NDArray[Any] | None:
-    """The elements of a small tensor; None of a large one, or where its bytes are missing or wrong."""
+    """The elements of a small tensor; None for a large one, and where its bytes are missing or wrong."""
     import onnx
 
     if size > _most_elements(proto) or proto.data_type == onnx.TensorProto.STRING:
         return None
     try:
         array: NDArray[Any] = onnx.numpy_helper.to_array(proto, str(folder))
-    # The kind depends on whether bytes are missing, too few, or outside the folder
+    # onnx raises different errors for bytes that are missing, too few, or outside the folder
     except Exception:
         return None
     return array
 
 
 def _most_elements(proto: Any) -> int:
-    """How many elements of a tensor are read at most."""
+    """How many elements a tensor of this type may have for them to be read."""
     if proto.data_type in INTEGER_TYPES:
         return MOST_EVALUATED
     return MOST_FLOATS
 
 
 def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:
-    """Reads what a node Constant makes.
+    """Reads the tensor that a node Constant holds.
 
     Args:
         node: A NodeProto.
@@ -199,17 +204,20 @@ def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:
     name = node.output[0] if node.output else ""
     proto = None
     for attribute in node.attribute:
-        given = onnx.helper.get_attribute_value(attribute)
-        kind = _CONSTANT_TYPES.get(attribute.name)
+        content = onnx.helper.get_attribute_value(attribute)
+        element_type = _CONSTANT_TYPES.get(attribute.name)
         if attribute.name == "value":
-            proto = given
+            proto = content
         elif attribute.name == "sparse_value":
-            shape, kind = tuple(given.dims), given.values.data_type
-            return _made(Tensor(name, shape, kind), prefix, parameters)
-        elif kind is not None:
-            several = isinstance(given, list | tuple)
-            elements = list(given) if several else [given]
-            proto = onnx.helper.make_tensor(name, kind, [len(elements)] * several, elements)
+            sparse = Tensor(name, tuple(content.dims), content.values.data_type)
+            return _made(sparse, prefix, parameters)
+        elif element_type is not None:
+            elements = [content]
+            dims: list[int] = []  # a lone number
+            if isinstance(content, list | tuple):
+                elements = list(content)
+                dims = [len(elements)]
+            proto = onnx.helper.make_tensor(name, element_type, dims, elements)
     if proto is None:
         return Tensor(name, constant=True)
     shape = tuple(proto.dims)
@@ -218,7 +226,7 @@ def constant(node: Any, prefix: str, parameters: ParameterCount) -> Tensor:
 
 
 def _made(tensor: Tensor, prefix: str, parameters: ParameterCount) -> Tensor:
-    """A constant that a node holds: a source, but a parameter only where a product reads it."""
+    """A constant that a node holds, with its source; it is a parameter only where a product reads it."""
     source = prefix + tensor.name
     parameters.made(source, tensor.elements or 0)
     bits = bits_of(tensor.element_type)

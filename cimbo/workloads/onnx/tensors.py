@@ -113,6 +113,7 @@ class Tensor:
         return known
 
     def _shape_in_words(self) -> str:
+        """The shape for messages, such as "[1, ?, 64]" where a size is unknown."""
         if self.shape is None:
             return "unknown"
         return _printed(self.shape)
@@ -126,7 +127,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Made:
-    """What is known of one output of a node: its sizes, its type, and its elements where they are few."""
+    """What was inferred of one output of a node.
+
+    Attributes:
+        shape: its sizes; None in the place of an unknown one, or for all where the rank is unknown.
+        element_type: a number of onnx.TensorProto.DataType, 0 where unknown.
+        value: its elements, where they are few and known.
+    """
 
     shape: tuple[int | None, ...] | None
     element_type: int
@@ -138,7 +145,7 @@ def check_sizes(where: str, name: str, shape: Iterable[int | None] | None) -> No
 
     Args:
         where: The node or file, for the error.
-        name: Of the tensor.
+        name: The tensor's name.
         shape: Its sizes as far as they are known.
 
     Raises:
@@ -175,6 +182,7 @@ def is_small(shape: tuple[int, ...] | None, most: int) -> bool:
 
 
 def _printed(shape: tuple[int | None, ...]) -> str:
+    """A shape as text, such as "[1, ?, 64]": unknown sizes are question marks."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
@@ -188,3 +196,25 @@ def names(listed: str) -> frozenset[str]:
         The words.
     """
     return frozenset(listed.split())
+
+
+def completed(made: Made, stated: Made | None) -> Made:
+    """Fill in the sizes and the type that could not be inferred with those that the file states.
+
+    Args:
+        made: What was inferred of a tensor.
+        stated: What the file states of it; None for nothing.
+
+    Returns:
+        What is known of it; inferred sizes come first.
+    """
+    if stated is None:
+        return made
+    element_type = made.element_type or stated.element_type
+    if made.shape is None:
+        return Made(stated.shape, element_type, made.value)
+    if None in made.shape and stated.shape is not None and len(stated.shape) == len(made.shape):
+        pairs = zip(made.shape, stated.shape, strict=True)
+        merged = tuple(inferred if inferred is not None else other for inferred, other in pairs)
+        return Made(merged, element_type, made.value)
+    return Made(made.shape, element_type, made.value)

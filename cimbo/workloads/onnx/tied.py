@@ -73,46 +73,52 @@ class TiedTables:
         return sources
 
     def _is_copy(self, weight: Any, table: Any) -> bool:
+        """Tells whether ``weight`` is the transpose of ``table``, as far as a sample of their elements shows."""
         rows, columns = weight.dims
         if list(table.dims) != [columns, rows]:
             return False
-        kinds = {weight.data_type, table.data_type}
-        if len(kinds) > 1 and not kinds <= _BYTE_TYPES:
+        element_types = {weight.data_type, table.data_type}
+        are_bytes = element_types <= _BYTE_TYPES
+        if len(element_types) > 1 and not are_bytes:
             return False
-        places = [(i * 7919 % rows, i * 104729 % columns) for i in range(COMPARED_ELEMENTS)]
-        mine = self._elements(weight, [row * columns + column for row, column in places])
-        other = self._elements(table, [column * rows + row for row, column in places])
-        if mine is None or other is None or len(np.unique(mine)) < 2 or len(np.unique(other)) < 2:
+        # Steps of a large prime spread the sample over all rows and columns.
+        sample = [(i * 7919 % rows, i * 104729 % columns) for i in range(COMPARED_ELEMENTS)]
+        of_weight = self._elements(weight, [row * columns + column for row, column in sample])
+        of_table = self._elements(table, [column * rows + row for row, column in sample])
+        if of_weight is None or of_table is None:
             return False
-        if kinds <= _BYTE_TYPES:  # each quantised by a scale of its own
-            return bool(np.corrcoef(mine, other)[0, 1] > SAME_CORRELATION)
-        return bool(np.array_equal(mine, other))
+        if min(len(np.unique(of_weight)), len(np.unique(of_table))) < 2:
+            return False  # constant matrices say nothing
+        if are_bytes:  # each quantised by a scale of its own
+            return bool(np.corrcoef(of_weight, of_table)[0, 1] > SAME_CORRELATION)
+        return bool(np.array_equal(of_weight, of_table))
 
-    def _elements(self, proto: Any, places: list[int]) -> NDArray[Any] | None:
-        """Some elements, floats as their bit patterns; None where they are packed, missing or in another form."""
-        kind = BIT_PATTERNS.get(proto.data_type)
-        if kind is None:
+    def _elements(self, proto: Any, positions: list[int]) -> NDArray[Any] | None:
+        """Elements of a tensor at flat ``positions``, floats as their bit patterns; None where they cannot be read."""
+        pattern = BIT_PATTERNS.get(proto.data_type)
+        if pattern is None:
             return None
         if proto.int32_data and proto.data_type in _BYTE_TYPES:
-            return np.array([proto.int32_data[place] for place in places])
-        width, raw = np.dtype(kind).itemsize, proto.raw_data
-        parts = [self._bytes(proto, raw, place * width, width) for place in places]
-        if any(len(part) != width for part in parts):
+            return np.array([proto.int32_data[position] for position in positions])
+        width = np.dtype(pattern).itemsize  # bytes
+        pieces = [self._bytes(proto, position * width, width) for position in positions]
+        if any(len(piece) != width for piece in pieces):
             return None
-        return np.frombuffer(b"".join(parts), dtype=kind).astype(np.int64)
+        return np.frombuffer(b"".join(pieces), dtype=pattern).astype(np.int64)
 
-    def _bytes(self, proto: Any, raw: bytes, start: int, length: int) -> bytes:
-        """A piece of a tensor's data, from the file beside it where they lie there; empty where they do not."""
+    def _bytes(self, proto: Any, start: int, length: int) -> bytes:
+        """A piece of a tensor's data, from the file beside it where they lie there; empty where it is missing."""
+        raw: bytes = proto.raw_data
         if raw:
             return raw[start : start + length]
-        place = {entry.key: entry.value for entry in proto.external_data}
-        name, offset = place.get("location", ""), place.get("offset", "0")
+        external = {entry.key: entry.value for entry in proto.external_data}
+        name, offset = external.get("location", ""), external.get("offset", "0")
         if not name or Path(name).name != name or not offset.isdecimal():
-            return b""
+            return b""  # only a file in the same folder is opened
         try:
             with (self.folder / name).open("rb") as file:
                 file.seek(int(offset) + start)
-                found: bytes = file.read(length)
-                return found
+                piece: bytes = file.read(length)
+                return piece
         except OSError:
             return b""

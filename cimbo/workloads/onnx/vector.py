@@ -60,7 +60,9 @@ def is_known(node: Any) -> bool:
 def work_of(
     node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
 ) -> int | None:
-    """Counts the operations of the vector unit for a node.
+    """Counts the operations of the vector unit for a node: so many for each element of its first output.
+
+    Pooling and reductions read far more elements than they make, so those of their first input count.
 
     Args:
         node: A NodeProto that is no product.
@@ -68,7 +70,7 @@ def work_of(
         outputs: What is known of its outputs.
 
     Returns:
-        How many; 0 for one that only moves elements, None where its sizes depend on the data.
+        How many; 0 for a node that only moves elements, None where its sizes depend on the data.
     """
     if node.op_type in VIEW_OPERATORS or not outputs:
         return 0

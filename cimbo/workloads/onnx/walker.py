@@ -1,4 +1,4 @@
-"""A graph's nodes in order: each one's tensors, and its cost."""
+"""Goes through a graph's nodes in order: infers each one's tensors, and counts its cost."""
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ from cimbo.workloads.onnx.quantised import (
 )
 from cimbo.workloads.onnx.recurrent import RECURRENT_PRODUCTS
 from cimbo.workloads.onnx.shapes import NodeInference
-from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes
+from cimbo.workloads.onnx.tensors import Made, Tensor, check_sizes, completed
 from cimbo.workloads.onnx.tied import TiedTables
 from cimbo.workloads.onnx.vector import VECTOR_FUNCTIONS, VIEW_OPERATORS, is_known, work_of
 
@@ -38,14 +38,14 @@ Scope = ChainMap[str, Tensor]
 
 
 class GraphWalker:
-    """Walks a graph and its subgraphs.
+    """Counts a graph and its subgraphs.
 
     Args:
-        file: what messages name, and beside which external data lie.
-        inference: of single nodes.
-        parameters: where stored tensors are counted.
-        named: values of the free sizes, for shapes that the file states in their terms.
-        read_weights: whether the ones of integer weights are counted, for which their bytes are read.
+        file: The file, for messages; external data lie beside it.
+        inference: Infers the outputs of single nodes.
+        parameters: Where stored tensors are counted.
+        named: Name to value of the free sizes, for shapes that the file states by these names.
+        read_weights: Whether the bits that are one in integer weights are counted, for which their bytes are read.
     """
 
     def __init__(
@@ -62,9 +62,10 @@ class GraphWalker:
         self.ledger = Ledger()
         self._inference = inference
         self._named = named
-        self._graphs = 0
-        self._made = 0
-        self._depths = {0: 0}  # products on the longest way to each layer, itself included
+        self._graphs = 0  # graphs and subgraphs begun so far
+        self._made = 0  # layers made so far; a layer's number is its own count
+        # Layer's number to the products on the longest way to it, itself included; 0 is no layer
+        self._depths = {0: 0}
         self._tied = TiedTables(file.parent)
         self._ones = None
         if read_weights:
@@ -99,15 +100,15 @@ class GraphWalker:
             self._visit(
                 f"{self.file}: node {node.name or index} ({node.op_type})", node, scope, stated
             )
-        return [self._found(str(self.file), value.name, scope) for value in graph.output]
+        return [self._looked_up(str(self.file), value.name, scope) for value in graph.output]
 
     def fork(self) -> Ledger:
-        """Start a ledger of a subgraph's own; returns the one before, to be given back with ``join``."""
+        """Start a new ledger for a subgraph; returns the one so far, to be given back to ``join``."""
         before, self.ledger = self.ledger, Ledger()
         return before
 
     def join(self, before: Ledger) -> Ledger:
-        """Ends a subgraph's ledger and goes on with the one before.
+        """Ends the ledger of a subgraph and continues with the one before it.
 
         Args:
             before: What `fork` returned.
@@ -119,26 +120,27 @@ class GraphWalker:
         return inner
 
     def last_layer(self, tensors: Iterable[Tensor | None]) -> int:
-        """Finds the layer that ends the longest chain of products that some tensors come from.
+        """Finds the layer that some tensors come from: the end of the longest chain of products before them.
 
-        The length decides, and not the order in the file, which quantisers change.
+        The length of the chain decides, not the order in the file, which quantisers change.
 
         Args:
-            tensors: The tensors; one whose elements are known, such as a shape, comes from no layer.
+            tensors: The tensors. One whose elements are known, such as a shape, comes from no layer.
 
         Returns:
-            The layer's number, of equals the last in the file; 0 where there is none.
+            The layer's number; of equally long chains the last in the file, 0 where there is no layer.
         """
         numbers = [t.layer for t in tensors if t is not None and t.value is None]
         return max(numbers, key=lambda number: (self._depths[number], number), default=0)
 
-    def _found(self, where: str, name: str, scope: Scope) -> Tensor:
+    def _looked_up(self, where: str, name: str, scope: Scope) -> Tensor:
+        """The tensor of a name; raises BadInput where nothing has made it."""
         if name not in scope:
             raise BadInput(where, f"reads {name}, which nothing makes", "export the network again")
         return scope[name]
 
     def _stated(self, value: Any) -> Made:
-        """What the file itself says of a tensor, in the sizes that are set."""
+        """Shape and type that the file states for a tensor; sizes by name have the values that are set, or None."""
         tensor = value.type.tensor_type
         if not tensor.HasField("shape"):
             return Made(None, tensor.elem_type)
@@ -152,21 +154,31 @@ class GraphWalker:
         return Made(tuple(sizes), tensor.elem_type)
 
     def _visit(self, where: str, node: Any, scope: Scope, stated: Mapping[str, Made]) -> None:
-        inputs = tuple(self._found(where, name, scope) if name else None for name in node.input)
+        """Infer a node's outputs, count its cost, and put the outputs into the scope.
+
+        Args:
+            where: The node, for messages.
+            node: A NodeProto.
+            scope: Tensors by name; the node's outputs are added.
+            stated: Name to shape and type, of tensors for which the file states them.
+        """
+        inputs = tuple(self._looked_up(where, name, scope) if name else None for name in node.input)
         if node.op_type in control.CONTROL_RULES:
             self._branch(control.Branching(where, node, inputs, scope))
             return
         outputs = self._outputs(where, node, inputs, stated)
         self._note_parameters(node, inputs)
-        after = self.last_layer(inputs)
+        layer = self.last_layer(inputs)
+        # What is made of constants and shapes alone costs nothing when the network runs
         if not all(t.constant or t.value is not None for t in outputs):
-            after = self._count(where, node, inputs, outputs)
+            layer = self._count(where, node, inputs, outputs)
         weighted = is_weighted_sum(node, inputs)
         for tensor in outputs:
             if tensor.name:
-                scope[tensor.name] = replace(tensor, layer=after, weighted_sum=weighted)
+                scope[tensor.name] = replace(tensor, layer=layer, weighted_sum=weighted)
 
     def _branch(self, at: control.Branching) -> None:
+        """Count a node with subgraphs, and put its outputs into the scope; an output that is not made has no shape."""
         made = control.CONTROL_RULES[at.node.op_type](self, at)
         for name, tensor in zip(at.node.output, made, strict=False):
             at.scope[name] = replace(tensor, name=name)
@@ -180,6 +192,7 @@ class GraphWalker:
         inputs: tuple[Tensor | None, ...],
         stated: Mapping[str, Made],
     ) -> tuple[Tensor, ...]:
+        """What is known of a node's outputs: by inference, and where that fails by what the file states."""
         if node.op_type == "Constant":
             return (stored.constant(node, f"{self._graphs}:", self.parameters),)
         made = self._inference.made(node, inputs) or [Made(None, 0)] * len(node.output)
@@ -190,18 +203,18 @@ class GraphWalker:
         else:
             sources = frozenset[str]()
         outputs = []
-        for index, (name, each) in enumerate(zip(node.output, made, strict=True)):
-            each = _completed(each, stated.get(name))
-            check_sizes(where, name, each.shape)
+        for index, (name, inferred) in enumerate(zip(node.output, made, strict=True)):
+            output = completed(inferred, stated.get(name))
+            check_sizes(where, name, output.shape)
             outputs.append(
                 Tensor(
                     name,
-                    each.shape,
-                    each.element_type,
+                    output.shape,
+                    output.element_type,
                     constant=constant,
-                    value=each.value,
+                    value=output.value,
                     sources=sources,
-                    bits=stored_bits(node, inputs, each),
+                    bits=stored_bits(node, inputs, output),
                     integer_sum=is_integer_sum(node, inputs),
                     scaled_sum=rescales(node, inputs),
                     is_scale=is_running_scale(node, inputs, index),
@@ -211,17 +224,18 @@ class GraphWalker:
         return tuple(outputs)
 
     def _note_parameters(self, node: Any, inputs: tuple[Tensor | None, ...]) -> None:
+        """Note which of a node's stored inputs are no parameters, tables that are looked up, or wide biases."""
         for index in not_parameters(node, inputs):
             tensor = inputs[index] if index < len(inputs) else None
             if tensor is not None and tensor.constant:
                 self.parameters.discard(tensor.sources)
         if node.op_type == "Gather" and inputs and inputs[0] is not None:
             self._tied.look_up(inputs[0])
-        bias = WIDE_BIAS_INPUTS.get(node.op_type)
-        if bias is not None and bias < len(inputs):
-            given = inputs[bias]
-            if given is not None:
-                self.parameters.count_biases(given.sources)
+        bias_index = WIDE_BIAS_INPUTS.get(node.op_type)
+        if bias_index is not None and bias_index < len(inputs):
+            bias = inputs[bias_index]
+            if bias is not None:
+                self.parameters.count_biases(bias.sources)
 
     def _count(
         self,
@@ -230,7 +244,17 @@ class GraphWalker:
         inputs: tuple[Tensor | None, ...],
         outputs: tuple[Tensor, ...],
     ) -> int:
-        """Count a node that runs; returns the number of the layer it belongs to."""
+        """Count a node that runs: its products become layers; other work is added to the layer before it.
+
+        Args:
+            where: The node, for messages.
+            node: A NodeProto.
+            inputs: What is known of its inputs.
+            outputs: What is known of its outputs.
+
+        Returns:
+            The number of the layer that the node belongs to; 0 for none.
+        """
         if node.op_type in PRODUCT_RULES:
             if not outputs or not inputs:
                 raise BadInput(where, "lacks an input or an output", "export the network again")
@@ -246,29 +270,31 @@ class GraphWalker:
                 return self._made
         elif not is_known(node):
             self.ledger.unknown[node.op_type] += 1
-        after = self.last_layer(inputs)
-        self._add_work(node, inputs, outputs, after)
-        return after
+        layer = self.last_layer(inputs)
+        self._add_work(node, inputs, outputs, layer)
+        return layer
 
     def _add_work(
         self,
         node: Any,
         inputs: tuple[Tensor | None, ...],
         outputs: tuple[Tensor, ...],
-        after: int,
+        layer: int,
     ) -> None:
+        """Add a node's work of the vector unit, and the parameters it reads, to the layer of that number."""
         work: int | None = 0
+        # Rescaling is part of requantisation, and a bias of the product: both are counted with it
         if not rescales(node, inputs) and not adds_bias(node, inputs):
             work = work_of(node, inputs, outputs)
         if work is None:
             self.ledger.unsized[node.op_type] += 1
         parameters = 0
-        if self.ledger.holds(after) and node.op_type not in VIEW_OPERATORS:
+        if self.ledger.holds(layer) and node.op_type not in VIEW_OPERATORS:
             parameters = self._claimed_by_vector_work(node, inputs)
-        self.ledger.add_work(after, work or 0, parameters)
+        self.ledger.add_work(layer, work or 0, parameters)
 
     def _claimed_by_vector_work(self, node: Any, inputs: tuple[Tensor | None, ...]) -> int:
-        """Biases, norms and slopes: trained numbers that a node of the vector unit reads."""
+        """How many trained numbers a node of the vector unit reads that nothing read before: biases, norms, slopes."""
         others = not_parameters(node, inputs)
         on_sum = any(tensor is not None and tensor.scaled_sum for tensor in inputs)
         claimed = 0
@@ -291,26 +317,30 @@ class GraphWalker:
 
         Stored numbers that several nodes share are counted for the first layer that reads them.
 
+        Args:
+            name: Name of the layer.
+            product: The product.
+
         Returns:
             The layer, with its parameters.
         """
-        held = product.stationary
-        dynamic = not held.constant  # both operands are activations, as in attention
+        stationary = product.stationary
+        dynamic = not stationary.constant  # both operands are activations, as in attention
         weights = 0
         weight_ones = 0.0
         if not dynamic:
             weights = self._claimed_weights(product)
             if self._ones is not None:
-                weight_ones = self._ones.share(held.sources)
+                weight_ones = self._ones.share(stationary.sources)
         biases = sum(self._claimed(bias) for bias in product.biases if bias.constant)
         work = vector_work(requantise=product.produced, softmax=product.softmax)
         return Layer(
             name,
             product.kind,
-            product.positions,
-            product.reduction,
-            product.outputs,
-            product.groups,
+            px=product.positions,
+            reduction=product.reduction,
+            columns=product.outputs,
+            groups=product.groups,
             dynamic=dynamic,
             vector_ops=work,
             inputs=product.moving.elements or 0,
@@ -320,24 +350,28 @@ class GraphWalker:
             stride=product.stride,
             width=product.width,
             weights=weights,
-            weight_bits=product.weight_bits or held.bits,
+            weight_bits=product.weight_bits or stationary.bits,
             activation_bits=product.moving.bits,
             weight_ones=weight_ones,
         )
 
     def _claimed_weights(self, product: Product) -> int:
-        held = product.stationary
-        sources = self._tied.original(held.sources)
-        self.parameters.discard(held.sources - sources)
+        """How many weights of a product nothing read before; a copy of a table that is looked up counts as that table."""
+        stationary = product.stationary
+        sources = self._tied.original(stationary.sources)
+        self.parameters.discard(stationary.sources - sources)
         if product.weights is not None:  # packed: several weights an element
             for source in sources:
                 self.parameters.made(source, product.weights)
-        return self._claimed(replace(held, sources=sources))
+        return self._claimed(replace(stationary, sources=sources))
 
     def _claimed(self, tensor: Tensor) -> int:
-        """Elements of a constant's stored tensors that nothing claimed before.
+        """Count the elements of the stored tensors that a constant is made of and that nothing read before.
 
-        One that a node makes of no stored tensor, such as ConstantOfShape, is its own.
+        A constant that is made of no stored tensor, as by ConstantOfShape, counts by itself.
+
+        Args:
+            tensor: The constant.
 
         Returns:
             How many elements.
@@ -349,22 +383,8 @@ class GraphWalker:
         return self.parameters.claim({source})
 
 
-def _completed(made: Made, stated: Made | None) -> Made:
-    """``made``, with what the file states in the place of what could not be inferred."""
-    if stated is None:
-        return made
-    element_type = made.element_type or stated.element_type
-    if made.shape is None:
-        return Made(stated.shape, element_type, made.value)
-    if None in made.shape and stated.shape is not None and len(stated.shape) == len(made.shape):
-        pairs = zip(made.shape, stated.shape, strict=True)
-        merged = tuple(mine if mine is not None else theirs for mine, theirs in pairs)
-        return Made(merged, element_type, made.value)
-    return Made(made.shape, element_type, made.value)
-
-
 def _check_reshape(where: str, node: Any, given: list[Tensor], made: list[Tensor]) -> None:
-    """A file whose inner shapes are fixed at another batch cannot run at this one."""
+    """Refuse a Reshape to another number of elements: its shape was fixed at another batch, say."""
     if node.op_type != "Reshape" or not given or not made:
         return
     before, after = given[0].elements, made[0].elements
