@@ -55,7 +55,15 @@ class OwnMethod:
         if not isinstance(designs, list | tuple) or len(designs) > n:
             what = f"ask({n}) returned {designs!r:.60}"
             raise BadInput(f"method {self._name}", what, f"return a list of at most {n} designs")
-        return [self._space.canonical(design) for design in designs]
+        return [self._canonical(design) for design in designs]
+
+    def _canonical(self, design: Params) -> Params:
+        """A design of the method without inactive genes. Raises BadInput, naming the method, for what is none."""
+        try:
+            return self._space.canonical(design)
+        except BadInput as error:
+            what = f"ask returned a design that is none ({error.where}: {error.what})"
+            raise BadInput(f"method {self._name}", what, error.todo) from None
 
     def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
         """Tell the method what was measured.

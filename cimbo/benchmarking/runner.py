@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cimbo.benchmarking.method import Array, Measured, Peer
+from cimbo.errors import CimboError
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params
@@ -17,6 +18,10 @@ from cimbo.problem.space import Params
 Measure = Callable[[list[Params]], Sequence[Measured]]
 #: From the metrics of feasible designs to their hypervolume
 Volume = Callable[[Sequence[Mapping[str, float]]], float]
+
+
+class MethodFailure(CimboError):
+    """A method raised while it was asked or told; other methods may go on."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Band:
         median: Median over seeds of the hypervolume after so many evaluations, (k,).
         low: The least over seeds, (k,).
         high: The largest over seeds, (k,).
+        by_seed: The hypervolume of each seed, (seeds, k), where it is kept.
     """
 
     method: str
@@ -65,6 +71,7 @@ class Band:
     median: Array
     low: Array
     high: Array
+    by_seed: Array | None = None
 
 
 def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Measured], float]:
@@ -78,21 +85,47 @@ def race(peer: Peer, measure: Measure, budget: int, batch: int) -> tuple[list[Me
 
     Returns:
         Every evaluation in order, and the method's own CPU seconds an evaluation.
+
+    Raises:
+        MethodFailure: The method raises.
     """
     measured: list[Measured] = []
     cpu_s = 0.0
     while len(measured) < budget:
         start = time.process_time()
-        designs = peer.ask(min(batch, budget - len(measured)))
+        designs = _asked(peer, min(batch, budget - len(measured)))
         cpu_s += time.process_time() - start
         if not designs:
             break
         answers = measure(designs)
         start = time.process_time()
-        peer.tell(designs, answers)
+        _tell(peer, designs, answers)
         cpu_s += time.process_time() - start
         measured += answers
     return measured, cpu_s / max(len(measured), 1)
+
+
+def _asked(peer: Peer, n: int) -> list[Params]:
+    """At most ``n`` designs of a method. Raises MethodFailure for whatever it raises."""
+    try:
+        return peer.ask(n)
+    except Exception as error:
+        raise MethodFailure(_reason("ask", error)) from error
+
+
+def _tell(peer: Peer, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+    """Tell a method what its designs measured. Raises MethodFailure for whatever it raises."""
+    try:
+        peer.tell(designs, measured)
+    except Exception as error:
+        raise MethodFailure(_reason("tell", error)) from error
+
+
+def _reason(question: str, error: Exception) -> str:
+    """What a method raised, in a line; our own errors say already where they come from."""
+    if isinstance(error, CimboError):
+        return str(error)
+    return f"{question} raised {type(error).__name__}: {error}"
 
 
 def natural(problem: Problem) -> Volume:
@@ -146,6 +179,7 @@ def bands(runs: Sequence[Run], problem: Problem, volume: Volume, at: Sequence[in
             median=np.median(curves, 0),
             low=curves.min(0),
             high=curves.max(0),
+            by_seed=curves,
         )
         bands_of_methods.append(band)
     return bands_of_methods

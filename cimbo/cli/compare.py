@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cimbo.benchmarking import METHOD_MODULES, QUICK_METHODS
 from cimbo.benchmarking.problem_sets import known_names
@@ -14,7 +16,9 @@ from cimbo.benchmarking.ranks import MIN_PROBLEMS, Ranking
 from cimbo.cli.grouped import command
 from cimbo.cli.options import AskedStudy, at_least_one, new_study_options
 from cimbo.cli.output import emit, format_option
+from cimbo.errors import BadInput
 from cimbo.session import benchmark, comparison
+from cimbo.session.method_curves import Comparison, MethodCurve
 from cimbo.session.text import write_text
 
 COLUMNS_TOLD = (
@@ -25,6 +29,8 @@ FEW_PROBLEMS = (
     f"no test of significance: it takes {MIN_PROBLEMS} problems that tell methods apart (and Friedman's "
     f"{MIN_PROBLEMS} methods), so friedman_p and its like are null"
 )
+
+USED_WITH_PROBLEM = ("problems", "methods", "budget", "seeds", "seed", "batch", "plot", "style")
 
 
 @command()
@@ -96,44 +102,77 @@ def compare(
     plot: Path | None,
     style: str,
     **numbers: Any,
-) -> None:
+) -> int:
     """Compare random search, NSGA-II, TPE, LINAS-like, cimbo and others at equal budget; nothing is stored.
+
+    --seed is the first of the seeds. A method that fails is a row that says so; exit code 1.
 
     Example: cimbo compare --budget 100 --seeds 5 --plot curves.svg
     """
     names = tuple(name for name in methods.split(",") if name)
-    settings = comparison.ComparisonSettings(methods=names, **numbers)
+    settings = comparison.ComparisonSettings(methods=names, first_seed=asked.seed or 0, **numbers)
     if problems == "list":
         names_known = known_names()
         emit(style, [{"problem": name} for name in names_known], names_known)
-        return
+        return 0
     if problems is not None:
-        _on_problems(problems, settings, plot, style)
-        return
+        _refuse_unused_options()
+        return _on_problems(problems, settings, plot, style)
     config, problem, records = comparison.subject(asked.file, asked.described())
     found = comparison.compare(config, problem, records, settings)
     if plot is not None:
         write_text(plot, found.svg())
-    emit(style, [_row(curve) for curve in found.curves], found.to_json())
+    emit(style, _rows_of(found), found.to_json())
     click.echo(COLUMNS_TOLD, err=True)
+    return _code_of_failures([found])
+
+
+def _refuse_unused_options() -> None:
+    """Raises BadInput for an option of the study that is given beside --problem, where it would change nothing."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name in USED_WITH_PROBLEM:
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = parameter.opts[0]
+            raise BadInput(option, "is of a study, not of --problem", f"leave {option} out")
+
+
+def _code_of_failures(compared: Sequence[Comparison]) -> int:
+    """The exit code: 1 where a method failed, which stderr then says, else 0."""
+    failed = dict.fromkeys(each.method for found in compared for each in found.failed)
+    if failed:
+        click.echo(f"failed: {', '.join(failed)}; the other methods are complete", err=True)
+        return 1
+    return 0
 
 
 def _on_problems(
     problems: str, settings: comparison.ComparisonSettings, plot: Path | None, style: str
-) -> None:
-    """A line for each problem and method, then the mean ranks on stderr."""
+) -> int:
+    """A line for each problem and method, then the mean ranks on stderr; the exit code."""
     found = benchmark.compare_problems(problems, settings)
     if plot is not None:
         write_text(plot, found.svg())
     emit(style, _rows(found), found.to_json())
     click.echo(COLUMNS_TOLD, err=True)
     _say_ranks(found)
+    return _code_of_failures(found.comparisons)
 
 
 def _rows(found: benchmark.ProblemsComparison) -> list[dict[str, Any]]:
     rows = []
     for compared in found.comparisons:
-        rows += [{"problem": compared.title, **_row(curve)} for curve in compared.curves]
+        rows += [{"problem": compared.title, **row} for row in _rows_of(compared)]
+    return rows
+
+
+def _rows_of(compared: Comparison) -> list[dict[str, Any]]:
+    """A row for each method that came to its end, then one for each that failed."""
+    rows = [_row(curve) for curve in compared.curves]
+    for each in compared.failed:
+        rows.append({"method": each.method, "failed": f"seed {each.seed}: {each.reason}"})
     return rows
 
 
@@ -161,7 +200,7 @@ def _significance(ranked: Ranking) -> str:
     return f" ({friedman}, Friedman; ranks {ranked.critical_difference:.2f} apart differ at 5 %)"
 
 
-def _row(curve: comparison.MethodCurve) -> dict[str, Any]:
+def _row(curve: MethodCurve) -> dict[str, Any]:
     """Median hypervolume at a quarter, half and all of the budget, its range, what is feasible, the method's own time."""
     row: dict[str, Any] = {"method": curve.method, "seeds": len(curve.seeds)}
     for share in (0.25, 0.5, 1.0):

@@ -248,7 +248,9 @@ def _with_kept_accuracy(fixed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A number, or the word itself."""
+    """A number or a boolean, or the word itself."""
+    if text.lower() in ("true", "false"):
+        text = text.lower()
     try:
         return json.loads(text)
     except ValueError:

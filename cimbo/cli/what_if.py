@@ -129,19 +129,11 @@ def _pin(study: Study, gene: FixedGene) -> Any:
     asked = gene.value
     if gene.name == "array" and asked not in choice.values:
         asked = FAMILY_ALIASES.get(asked, asked)
-    for value in choice.values:
-        if str(value) == asked or _equal(value, asked):
-            return value
+    value = choice.of_text(asked)
+    if value is not None:
+        return value
     todo = f"choose one of {list(choice.values)}"
     raise BadInput(gene.asked, f"{gene.name} cannot be {gene.value!r}", todo)
-
-
-def _equal(value: Any, text: str) -> bool:
-    """Whether ``text`` writes the number ``value``: "1.0" is 1."""
-    try:
-        return not isinstance(value, str) and float(text) == value
-    except ValueError:
-        return False
 
 
 def _limit(session: Session, text: str) -> Constraint:

@@ -236,12 +236,11 @@ def _given_genes(where: str, cells: Mapping[str, Any], space: SearchSpace) -> Pa
 
 def _value(where: str, choice: Choice, given: Any) -> Value:
     """The gene's value that ``given`` (text or a number) writes."""
-    number = None
-    if choice.ordered:
-        number = _finite(given)
-    for value in choice.values:
-        if str(value) == str(given) or (number is not None and value == number):
-            return value
+    if isinstance(given, bool):  # of JSON or a data frame, for a gene that is 0 or 1
+        given = int(given)
+    value = choice.of_text(str(given))
+    if value is not None:
+        return value
     raise BadInput(where, f"cannot be {given!r}", f"the space has {list(choice.values)}")
 
 

@@ -17,7 +17,8 @@ EXACT_INTEGERS = 2**53  # below, every integer is a float64 too
 class Choice:
     """One gene: a name and the values it may take.
 
-    They are ordered when they are numbers, unordered when they are strings.
+    They are ordered when they are numbers, unordered when they are strings; ``False`` and ``True``
+    are numbers.
     ``active_if={"depth": [10, 12]}`` makes the gene exist only while every named gene has one of
     the listed values. Raises BadInput for no values, repeated values, or a mixture of numbers and
     strings.
@@ -108,6 +109,21 @@ class Choice:
             todo = f"choose one of {list(self.values)}"
             raise BadInput(f"gene {self.name}", f"cannot be {shown(value)}", todo) from None
 
+    def of_text(self, text: str) -> Value | None:
+        """Finds the value that a text writes, as a command line or a cell of a table has it.
+
+        Args:
+            text: The value as Python, JSON or a shell writes it: "2", "2.0" and "2e0" are one
+                number, and a boolean may be true or True.
+
+        Returns:
+            The value; None where the gene has none that is written so.
+        """
+        for value in self.values:
+            if str(value) == text or _is_number_of(value, text) or _is_switch_of(value, text):
+                return value
+        return None
+
     def values_beside(self, value: Value) -> list[Value]:
         """Lists the values that are one step from a value.
 
@@ -131,6 +147,19 @@ class Choice:
             conditions = {gate: list(values) for gate, values in self.active_if.items()}
             described["active_if"] = conditions
         return described
+
+
+def _is_number_of(value: Value, text: str) -> bool:
+    """Whether ``text`` writes the number ``value``: "1.0" is 1."""
+    try:
+        return not isinstance(value, str) and float(text) == value
+    except ValueError:
+        return False
+
+
+def _is_switch_of(value: Value, text: str) -> bool:
+    """Whether ``text`` writes the boolean ``value``, in letters of either case."""
+    return isinstance(value, bool) and str(value).lower() == text.strip().lower()
 
 
 def _listed(where: str, values: object) -> tuple[Value, ...]:

@@ -220,7 +220,7 @@ def _value(node: ast.expr, values: Values) -> Any:
     if isinstance(node, ast.Constant):
         return _number(node.value)
     if isinstance(node, ast.Name):
-        return _number(values[node.id])
+        return _named_number(values[node.id])
     if isinstance(node, ast.BinOp):
         operator = ARITHMETIC_OPERATORS[type(node.op)]
         return operator(_value(node.left, values), _value(node.right, values))
@@ -260,6 +260,13 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
         return value.astype(float)
     return value
+
+
+def _named_number(value: Any) -> Any:
+    """The value of a name; a gene that is true or false counts as 1 or 0, so that it may be added and subtracted."""
+    if isinstance(value, bool | np.bool_):
+        return float(value)
+    return _number(value)
 
 
 def _unary(node: ast.UnaryOp, values: Values) -> Any:

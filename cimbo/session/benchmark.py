@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ from cimbo.benchmarking.method import Task
 from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.ranks import Ranking, ranking
 from cimbo.benchmarking.runner import Run
-from cimbo.errors import BadInput
-from cimbo.session.comparison import (
+from cimbo.session.comparison import ComparisonSettings, runs_of_methods
+from cimbo.session.method_curves import (
     Comparison,
-    ComparisonSettings,
     MethodCurve,
+    looked_at,
     method_curves,
     reached_in_words,
 )
@@ -75,13 +76,11 @@ def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsCompar
         BadInput: For an unknown problem or method, or a method whose package is not installed.
     """
     found = problem_sets.find(asked)
-    if not settings.methods:
-        raise BadInput("--methods", "names none", "name one, such as cimbo")
     for method in settings.methods:
         start(method, Task(found[0].problem, 0))
     comparisons = tuple(_compare(problem, settings) for problem in found)
     telling = [c for c in comparisons if any(curve.most[-1] > 0 for curve in c.curves)]
-    left_out = tuple(c.title for c in comparisons if c not in telling)
+    left_out = tuple(c.title for c in comparisons if c.curves and c not in telling)
     if left_out:
         logger.warning(
             f"all methods have 0 on {', '.join(left_out)}: nothing is said of these in the ranks; "
@@ -90,37 +89,41 @@ def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsCompar
     rankings = {}
     if telling:
         for share in RANKED_SHARES:
-            after = max(round(share * settings.budget), 1)
-            rankings[after] = ranking(_reached(telling, after))
+            after = looked_at(settings.budget, share)
+            reached = _reached(comparisons, telling, after)
+            if reached:
+                rankings[after] = ranking(reached)
     return ProblemsComparison(comparisons, rankings, left_out)
 
 
 def _compare(subject: BenchmarkProblem, settings: ComparisonSettings) -> Comparison:
     """Run every method with every seed on one problem."""
-    runs = []
-    for method in settings.methods:
-        for seed in range(settings.seeds):
-            run = _run(subject, method, seed, settings)
-            runs.append(run)
-            last = runner.anytime(run, subject.problem, subject.volume, [settings.budget])[0]
-            told = f"{subject.unit} {last:.4g}{reached_in_words(run, subject.problem, last)}"
-            logger.info(f"{subject.name}, {method}, seed {seed}: {told}")
+    runs, failed = runs_of_methods(settings, partial(_run, subject, settings))
     curves = method_curves(runs, subject.problem, subject.volume, settings.budget)
-    return Comparison(subject.name, curves, settings.budget, subject.unit)
+    return Comparison(subject.name, curves, settings.budget, subject.unit, failed)
 
 
-def _run(subject: BenchmarkProblem, method: str, seed: int, settings: ComparisonSettings) -> Run:
-    """One run of a method."""
+def _run(subject: BenchmarkProblem, settings: ComparisonSettings, method: str, seed: int) -> Run:
+    """One run of a method; says how far it came. Raises MethodFailure where the method raises."""
     started = start(method, Task(subject.problem, seed))
     measured, spent = runner.race(started, subject.measure, settings.budget, settings.batch)
-    return Run(method, seed, measured, spent)
+    run = Run(method, seed, measured, spent)
+    last = runner.anytime(run, subject.problem, subject.volume, [settings.budget])[0]
+    words = reached_in_words(run, subject.problem, last, settings.budget)
+    logger.info(f"{subject.name}, {method}, seed {seed}: {subject.unit} {last:.4g}{words}")
+    return run
 
 
-def _reached(comparisons: Sequence[Comparison], after: int) -> dict[str, list[float]]:
-    """Method -> median on each problem after so many evaluations."""
+def _reached(
+    comparisons: Sequence[Comparison], telling: Sequence[Comparison], after: int
+) -> dict[str, list[float]]:
+    """Method -> median on each problem after so many evaluations; of the methods that failed on none."""
     found: dict[str, list[float]] = {}
-    for compared in comparisons:
+    failed = {each.method for compared in comparisons for each in compared.failed}
+    for compared in telling:
         for curve in compared.curves:
+            if curve.method in failed:
+                continue
             found.setdefault(curve.method, []).append(_median_after(curve, after))
     return found
 

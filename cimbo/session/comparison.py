@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from cimbo import execution
 from cimbo.benchmarking import COMPUTING_METHODS, QUICK_METHODS, runner, start
 from cimbo.benchmarking.method import Measured, Task
-from cimbo.benchmarking.runner import Band, Measure, Run, Volume
+from cimbo.benchmarking.runner import Measure, MethodFailure, Run
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
@@ -22,6 +20,13 @@ from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.space import Params
 from cimbo.session.context import StudyContext
+from cimbo.session.method_curves import (
+    Comparison,
+    FailedMethod,
+    MethodCurve,
+    method_curves,
+    reached_in_words,
+)
 from cimbo.session.optimize import optimizer_options
 from cimbo.storage import Record
 from cimbo.study.study import Study
@@ -50,6 +55,7 @@ class ComparisonSettings:
         batch: Designs asked for at a time.
         evaluate: "real"; "replay" for predictors of the study's own evaluations; "auto" for these where it has 30.
         jobs: Real evaluations at a time.
+        first_seed: The first of the seeds; the others follow it.
     """
 
     budget: int = DEFAULT_COMPARED_BUDGET
@@ -58,102 +64,24 @@ class ComparisonSettings:
     batch: int = COMPARED_BATCH
     evaluate: str = "auto"
     jobs: int = 1
+    first_seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("budget", "seeds", "batch", "jobs"):
             check_positive(f"--{name}", getattr(self, name))
         check_known(self.evaluate, EVALUATION_MODES, "--evaluate", f"{self.evaluate!r} is unknown")
+        if self.first_seed < 0:
+            raise BadInput("--seed", f"is {self.first_seed}", "give 0 or more")
+        if not self.methods:
+            raise BadInput("--methods", "names none", "name one, such as cimbo")
+        for name in self.methods:
+            if self.methods.count(name) > 1:
+                raise BadInput("--methods", f"names {name} more than once", "name a method once")
 
-
-@dataclass(frozen=True)
-class MethodCurve:
-    """Anytime hypervolume of one method over its seeds.
-
-    Attributes:
-        method: Its name.
-        seeds: The seeds that were run.
-        evaluations: Numbers of evaluations, ascending.
-        median: Hypervolume after each of them, the median over the seeds.
-        least: The least.
-        most: The largest.
-        overhead_s: The method's own CPU seconds an evaluation, the median over the seeds.
-        feasible: For each seed, how many of its evaluations keep the constraints.
-        costs: "computed" where the method may compute costs exactly while it searches; else
-            "learned", as it sees them in evaluations alone.
-    """
-
-    method: str
-    seeds: tuple[int, ...]
-    evaluations: tuple[float, ...]
-    median: tuple[float, ...]
-    least: tuple[float, ...]
-    most: tuple[float, ...]
-    overhead_s: float
-    feasible: tuple[int, ...]
-    costs: str = "learned"
-
-    def median_at(self, share: float) -> tuple[int, float]:
-        """Return how far the method was after a share of its budget.
-
-        Args:
-            share: Share of the budget, 0 to 1.
-
-        Returns:
-            The first number of evaluations on the curve that is at least that share, and the median
-            hypervolume then.
-        """
-        place = int(np.searchsorted(self.evaluations, self.evaluations[-1] * share))
-        return round(self.evaluations[place]), self.median[place]
-
-    def band(self) -> Band:
-        """Return the curve as arrays, to be drawn."""
-        return Band(
-            self.method,
-            np.array(self.evaluations),
-            np.array(self.median),
-            np.array(self.least),
-            np.array(self.most),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The curve as ``cimbo compare --format json`` lists it."""
-        return {
-            "seeds": list(self.seeds),
-            "evaluations": list(self.evaluations),
-            "hypervolume": {
-                "median": list(self.median),
-                "least": list(self.least),
-                "most": list(self.most),
-            },
-            "overhead_s": self.overhead_s,
-            "feasible": list(self.feasible),
-            "costs": self.costs,
-        }
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Curves of methods at equal budget; ``evaluated`` says what the evaluations were."""
-
-    title: str
-    curves: tuple[MethodCurve, ...]
-    budget: int
-    evaluated: str
-
-    def svg(self) -> str:
-        """The curves as a picture."""
-        from cimbo.plots import curves
-
-        bands = [curve.band() for curve in self.curves]
-        return curves.svg([curves.Panel(self.title, "hypervolume", bands)])
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of ``cimbo compare --format json``."""
-        return {
-            "methods": {curve.method: curve.to_json() for curve in self.curves},
-            "budget": self.budget,
-            "evaluated": self.evaluated,
-        }
+    @property
+    def run_seeds(self) -> range:
+        """The seeds of each method's runs."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 def compare(
@@ -190,7 +118,8 @@ def compare(
     measure, how = _measure(race, evaluator, records)
     seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
     logger.info(f"{config.title}: {seeds} of {settings.budget} evaluations, {how}")
-    return Comparison(config.title, race.curves(measure), settings.budget, how)
+    runs, failed = runs_of_methods(settings, partial(race.run, measure=measure))
+    return Comparison(config.title, race.curves(runs), settings.budget, how, failed)
 
 
 @dataclass(frozen=True)
@@ -206,24 +135,16 @@ class _Race:
         for name in self.settings.methods:
             start(name, Task(self.problem, 0, self.options))
 
-    def curves(self, measure: Measure) -> tuple[MethodCurve, ...]:
-        """Run every method with every seed.
+    def curves(self, runs: Sequence[Run]) -> tuple[MethodCurve, ...]:
+        """Make the curves of the methods from their runs.
 
         Args:
-            measure: Evaluates a batch of designs.
+            runs: Runs of all methods and seeds.
 
         Returns:
-            A curve for each method, in the order asked for.
+            A curve for each method, in the order in which they first appear.
         """
         volume = runner.natural(self.problem)
-        runs = []
-        for name in self.settings.methods:
-            for seed in range(self.settings.seeds):
-                run = self._run(name, seed, measure)
-                runs.append(run)
-                reached = runner.anytime(run, self.problem, volume, [self.settings.budget])[0]
-                what = reached_in_words(run, self.problem, reached)
-                logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}{what}")
         found = []
         for curve in method_curves(runs, self.problem, volume, self.settings.budget):
             if curve.method in COMPUTING_METHODS and self.options.analytic:
@@ -231,75 +152,56 @@ class _Race:
             found.append(curve)
         return tuple(found)
 
-    def _run(self, name: str, seed: int, measure: Measure) -> Run:
+    def run(self, name: str, seed: int, measure: Measure) -> Run:
+        """Run a method with a seed, and say how far it came.
+
+        Args:
+            name: The method.
+            seed: The seed.
+            measure: Evaluates a batch of designs.
+
+        Returns:
+            The run.
+
+        Raises:
+            MethodFailure: The method raises.
+        """
         method = start(name, Task(self.problem, seed, self.options))
         found = runner.race(method, measure, self.settings.budget, self.settings.batch)
-        return Run(name, seed, *found)
+        run = Run(name, seed, *found)
+        volume = runner.natural(self.problem)
+        reached = runner.anytime(run, self.problem, volume, [self.settings.budget])[0]
+        what = reached_in_words(run, self.problem, reached, self.settings.budget)
+        logger.info(f"{name}, seed {seed}: hypervolume {reached:.6g}{what}")
+        return run
 
 
-def method_curves(
-    runs: Sequence[Run], problem: Problem, volume: Volume, budget: int
-) -> tuple[MethodCurve, ...]:
-    """Make the curve of every method from its runs.
-
-    Args:
-        runs: Runs of all methods and seeds.
-        problem: Says which designs are feasible.
-        volume: From metrics of feasible designs to hypervolume.
-        budget: Evaluations of a run.
-
-    Returns:
-        A curve a method, in the order in which they first appear; its overhead is the median over
-        its runs, in CPU seconds an evaluation.
-    """
-    curves = []
-    for band in runner.bands(runs, problem, volume, runner.checkpoints(budget)):
-        own = [run for run in runs if run.method == band.method]
-        curve = MethodCurve(
-            band.method,
-            tuple(run.seed for run in own),
-            tuple(band.at.tolist()),
-            tuple(band.median.tolist()),
-            tuple(band.low.tolist()),
-            tuple(band.high.tolist()),
-            float(np.median([run.overhead_s for run in own])),
-            tuple(len(run.feasible(problem)) for run in own),
-        )
-        curves.append(curve)
-    return tuple(curves)
-
-
-def reached_in_words(run: Run, problem: Problem, reached: float) -> str:
-    """Say how much of a run counts, and why a hypervolume is 0.
+def runs_of_methods(
+    settings: ComparisonSettings, run: Callable[[str, int], Run]
+) -> tuple[list[Run], tuple[FailedMethod, ...]]:
+    """Run every method with every seed; what one raises ends its own runs and no others.
 
     Args:
-        run: One method, one seed.
-        problem: Its constraints and references.
-        reached: Hypervolume of the run.
+        settings: Names the methods and seeds.
+        run: Runs the method of a name with a seed.
 
     Returns:
-        Words to append to the line of the run; none where every design is feasible and some beat
-        the reference.
+        The runs of the methods that came to their end with every seed; the methods that failed.
     """
-    feasible, made = len(run.feasible(problem)), len(run.measured)
-    failed = sum(measured is None for measured in run.measured)
-    told = ""
-    if failed:
-        told += f"; {failed} of {made} failed"
-    if feasible < made - failed:
-        told += f"; {feasible} of {made} keep the constraints ({_bounds(problem)})"
-    if reached == 0 and feasible:
-        beaten = _references(problem)
-        told += f"; none of these is better than the reference in every objective ({beaten})"
-    return told
-
-
-def _bounds(problem: Problem) -> str:
-    return ", ".join(f"{c.metric} {c.relation} {c.bound:.4g}" for c in problem.constraints)
-
-
-def _references(problem: Problem) -> str:
-    return ", ".join(f"{o.name} {o.reference}" for o in problem.objectives)
+    finished: list[Run] = []
+    failed: list[FailedMethod] = []
+    for name in settings.methods:
+        seed = settings.first_seed
+        own: list[Run] = []
+        try:
+            for seed in settings.run_seeds:
+                own.append(run(name, seed))
+        except MethodFailure as error:
+            failed.append(FailedMethod(name, seed, str(error)))
+            logger.warning(f"{name}, seed {seed} failed: {error}; the other methods go on")
+            continue
+        finished += own
+    return finished, tuple(failed)
 
 
 def _measure(

@@ -18,6 +18,7 @@ from cimbo.session import (
     study_status,
 )
 from cimbo.session.context import StudyContext
+from cimbo.session.method_curves import Comparison
 
 
 class LookingSession(StudyContext):
@@ -93,7 +94,8 @@ class LookingSession(StudyContext):
         batch: int = comparison.COMPARED_BATCH,
         evaluate: str = "auto",
         jobs: int = 1,
-    ) -> comparison.Comparison:
+        first_seed: int = 0,
+    ) -> Comparison:
         """Run search methods at equal budget over several seeds on the study's problem; nothing is stored.
 
         Args:
@@ -103,6 +105,7 @@ class LookingSession(StudyContext):
             batch: Designs asked for at a time.
             evaluate: "real"; "replay" for predictors of the study's evaluations; "auto" for these where it has 30.
             jobs: Real evaluations at a time.
+            first_seed: The first of the seeds; the others follow it.
 
         Returns:
             The curve of each method.
@@ -111,7 +114,7 @@ class LookingSession(StudyContext):
             BadInput: For an unknown method, or an objective without a reference.
         """
         settings = comparison.ComparisonSettings(
-            budget, seeds, tuple(methods), batch, evaluate, jobs
+            budget, seeds, tuple(methods), batch, evaluate, jobs, first_seed
         )
         records = self.study.evaluations()
         return comparison.compare(self.config, self.study.problem, records, settings)

@@ -141,6 +141,7 @@ def _pairs(guesses: Mapping[str, float]) -> dict[str, tuple[float, float]]:
 
 def _value(choice: Choice, text: str) -> Value:
     """The value of ``choice`` that is written ``text``; "2" and "2.0" are one number."""
-    if not choice.ordered:
-        return choice.values[choice.index(text)]
-    return choice.values[choice.index(float(text))]
+    value = choice.of_text(text)
+    if value is None:
+        return choice.values[choice.index(text)]  # raises what says which values there are
+    return value

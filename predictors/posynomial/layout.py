@@ -252,8 +252,8 @@ def _variance(feature: Feature) -> float:
     """Variance of what a feature's exponent multiplies, where all levels are equally frequent."""
     if feature.kind == "numeric":  # it is standardised
         return 1.0
-    n_levels = max(len(feature.values), 1)
-    if feature.kind == "nominal" and n_levels > 1:
+    if feature.kind == "nominal":
+        n_levels = len(feature.values)
         # Of a column that is 1 with probability 1 / n_levels, else 0
         return (n_levels - 1) / n_levels**2
     return float(log_levels(feature).var())

@@ -20,6 +20,8 @@ FEATURE_KINDS = ("ordinal", "nominal", "numeric")
 class Feature:
     """One column. ``values``: levels of an ordinal (numbers, any order) or a nominal (text, numbers or booleans).
 
+    Booleans of an ordinal are the numbers 0 and 1, so that a switch has an order as any gene of numbers has.
+
     ``group``: what layers have in common, such as "width" for the ordinals width0, width1, ...; features of one group and
     as many levels are also learned from in total, which needs fewer measurements than what each of them contributes.
 
@@ -46,12 +48,22 @@ class Feature:
             return ()
         values = tuple(plain_value(value) for value in self.values)
         if self.kind == "ordinal":
-            if not all(_is_number(value) for value in values):
-                self._refuse("ordinal values must be finite numbers", "use kind 'nominal' for text")
-            values = tuple(sorted(values))
+            values = self._ascending_numbers(values)
         if not values or len(set(values)) != len(values):
             self._refuse("values are empty or repeated", "list each level once")
         return values
+
+    def _ascending_numbers(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The levels of an ordinal in ascending order, booleans as 0 and 1."""
+        numbers = []
+        for value in values:
+            if not _is_number(value):
+                self._refuse("ordinal values must be finite numbers", "use kind 'nominal' for text")
+            if isinstance(value, bool):
+                numbers.append(int(value))
+            else:
+                numbers.append(value)
+        return tuple(sorted(numbers))
 
     def _refuse(self, wrong: str, todo: str) -> None:
         raise PredictorError(f"feature {self.name!r}", wrong, todo)
@@ -112,6 +124,4 @@ def plain_value(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return math.isfinite(value)
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -57,6 +57,24 @@ def test_every_measurement_is_a_subnetwork_with_a_count_that_can_be(name: str):
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.parametrize(
+    ("subnet", "array", "complaint"),
+    [
+        ({}, {"noise_lsb": 0.6}, "noise_lsb: is the same in the whole table"),
+        ({}, {"age": "a year"}, "age: is the same in the whole table"),
+        ({}, {"die": 3}, "die: is the same in the whole table"),
+        ({}, {"adc_bit": 6}, "adc_bit: is no gene of a chip; did you mean adc_bits"),
+        ({"embedd": 48}, {}, "embedd: is no gene of it; did you mean embed"),
+        ({"depth": 3}, {}, "it has depth 2, 4, 6; embed 32, 48, 64"),
+    ],
+)
+def test_a_lookup_refuses_what_it_would_not_look_at(subnet, array, complaint):
+    bench = cim_nas_bench.load("fmnist-vit")
+    usual = {"array": "rram", "rows": 64, "adc_bits": 8}
+    with pytest.raises(BadInput, match=complaint):
+        bench.lookup({**VIT, **subnet}, {**usual, **array})
+
+
 def test_an_array_can_be_given_as_part_of_a_chip_and_unmeasured_ones_are_refused():
     bench = cim_nas_bench.load("fmnist-vit")
     measured = bench.lookup(VIT, DIGITAL)

@@ -12,6 +12,8 @@ from cimbo.cli import run
 from cimbo.session import benchmark
 from cimbo.session.comparison import ComparisonSettings
 
+TABLE_PROBLEM = "cim-nas-bench-fmnist-vit-latency"
+
 
 class FirstDesigns:
     def __init__(self, task):
@@ -40,6 +42,11 @@ class Wrong(FirstDesigns):
         return [{"x": 1}]
 
 
+class Empty(FirstDesigns):
+    def ask(self, n):
+        return []
+
+
 class Silent:
     def __init__(self, task):
         pass
@@ -63,14 +70,74 @@ def test_a_method_of_ones_own_is_compared(capsys):
     [
         (Raising, "tell raised KeyError: 'population'; correct it"),
         (Greedy, "return a list of at most"),
-        (Wrong, "x"),
-        (Silent, "has no ask"),
+        (Wrong, "Wrong: ask returned a design that is none"),
     ],
 )
 def test_what_a_method_does_wrong_is_a_line(kind, complaint):
     settings = ComparisonSettings(4, 1, (own(kind),), 2)
-    with pytest.raises(BadInput, match=complaint):
+    (failed,) = benchmark.compare_problems("zdt1", settings).comparisons[0].failed
+    assert failed.method == own(kind)
+    assert complaint in failed.reason
+
+
+def test_a_method_that_cannot_be_asked_is_refused_before_any_evaluation():
+    settings = ComparisonSettings(4, 1, ("random", own(Silent)), 2)
+    with pytest.raises(BadInput, match="has no ask"):
         benchmark.compare_problems("zdt1", settings)
+
+
+def test_what_others_found_is_printed_where_a_method_fails(capsys):
+    options = ["--budget", "6", "--seeds", "2", "--methods", f"{own(Raising)},random"]
+    assert run(["compare", "--problem", "zdt1,dtlz2", *options, "--format", "json"]) == 1
+    shown = capsys.readouterr()
+    for document in json.loads(shown.out)["problems"].values():
+        assert list(document["methods"]) == ["random"]
+        assert document["failed"][0]["method"] == own(Raising)
+        assert document["failed"][0]["seed"] == 0
+    assert f"failed: {own(Raising)}; the other methods are complete" in shown.err
+    assert run(["compare", "--problem", "zdt1", *options]) == 1
+    shown = capsys.readouterr().out
+    assert "tell raised KeyError" in shown
+    assert "random" in shown
+
+
+def test_the_curve_and_the_end_of_every_seed_are_in_json(capsys):
+    options = ["--budget", "50", "--seeds", "2", "--seed", "7", "--methods", "random,nsga2"]
+    assert run(["compare", "--problem", TABLE_PROBLEM, *options, "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    ranked_after = list(document["ranks"])
+    found = document["problems"][TABLE_PROBLEM]["methods"]["random"]
+    assert found["seeds"] == [7, 8]
+    curves = found["hypervolume"]
+    assert set(curves["by_seed"]) == {"7", "8"}
+    assert len(curves["by_seed"]["8"]) == len(found["evaluations"]) == 50
+    for seed, curve in curves["by_seed"].items():
+        assert curves["final"][seed] == curve[-1]
+    assert run(["compare", "--problem", TABLE_PROBLEM, *options, "--format", "csv"]) == 0
+    header = capsys.readouterr().out.splitlines()[0].split(",")
+    columns = [name.removeprefix("after_") for name in header if name.startswith("after_")]
+    assert columns == ranked_after
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--study", "mine.db"], "--study: is of a study, not of --problem"),
+        (["--jobs", "2"], "--jobs: is of a study, not of --problem"),
+        (["--preset", "fmnist-vit"], "--preset: is of a study, not of --problem"),
+        (["--methods", "random,nsga2,random"], "names random more than once"),
+        (["--seed", "-1"], "--seed: is -1"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(capsys, words, complaint):
+    assert run(["compare", "--problem", "zdt1", "--budget", "2", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_method_without_designs_says_so(caplog):
+    caplog.set_level("INFO", "cimbo")
+    benchmark.compare_problems("zdt1", ComparisonSettings(4, 1, (own(Empty),), 2))
+    assert "after 0 of 4 evaluations: ask returned no designs" in caplog.text
 
 
 def test_an_unknown_method_names_the_nearest():

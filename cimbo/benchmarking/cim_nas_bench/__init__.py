@@ -25,15 +25,23 @@ from typing import Any
 
 from cimbo import hardware
 from cimbo.benchmarking.cim_nas_bench.measurements import (
+    ARRAY_COLUMNS,
     N_TEST_ROWS,
+    NOISE_COLUMNS,
     PARTS,
     Measurement,
     read,
     read_about,
 )
-from cimbo.benchmarking.cim_nas_bench.spaces import DIGITAL_ARRAY, TABLE_NETWORKS, all_layers
+from cimbo.benchmarking.cim_nas_bench.spaces import (
+    DIGITAL_ARRAY,
+    DIGITAL_WEIGHT_BITS,
+    TABLE_ARRAYS,
+    TABLE_NETWORKS,
+    all_layers,
+)
 from cimbo.config.study_config import preset
-from cimbo.errors import BadInput, choose_from
+from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.hardware.array_description import ARRAY_GENES
 from cimbo.workloads import network
 
@@ -135,19 +143,41 @@ class CimNasBench:
             The measurement.
 
         Raises:
-            BadInput: The table has no such sub-network or no such array.
+            BadInput: The table has no such sub-network or no such array, or a name is of no gene.
         """
+        self._check_names(subnet, array)
         full = dict(subnet)
         if set(subnet) <= set(TABLE_NETWORKS[self.network]):
             self._check_small(subnet)
             full = all_layers(self.network, subnet)
         key = (_key(full), _key(table_array(array)))
         if key not in self._table:
-            todo = "see TABLE_NETWORKS and TABLE_ARRAYS for what was measured"
-            raise BadInput(
-                "CIM-NAS-Bench", f"has not measured {dict(subnet)} on {dict(array)}", todo
-            )
+            what = f"has not measured {dict(subnet)} on {dict(array)}"
+            raise BadInput("CIM-NAS-Bench", what, self._measured_in_words())
         return self._table[key]
+
+    def _check_names(self, subnet: Mapping[str, Any], array: Mapping[str, Any]) -> None:
+        """Raises BadInput for a name that is no gene of the super-network, or none of a chip."""
+        small = TABLE_NETWORKS[self.network]
+        every_layer = [choice.name for choice in network(self.network).choices()]
+        for name in subnet:
+            check_known(name, [*small, *every_layer], f"sub-network, {name}", "is no gene of it")
+        chip_genes = [*ARRAY_COLUMNS, *ARRAY_GENES, *hardware.DEFAULT_GENES]
+        chip_genes += [choice.name for choice in hardware.chip_choices()]
+        for name in array:
+            if name in (*NOISE_COLUMNS, "die"):
+                todo = 'look among bench.part("random"), where it varies'
+                raise BadInput(f"array, {name}", "is the same in the whole table", todo)
+            check_known(name, dict.fromkeys(chip_genes), f"array, {name}", "is no gene of a chip")
+
+    def _measured_in_words(self) -> str:
+        """The sub-networks and arrays of the table, gene by gene."""
+        genes = []
+        for spans in (TABLE_NETWORKS[self.network], TABLE_ARRAYS[self.network]):
+            for gene, values in spans.items():
+                genes.append(f"{gene} {', '.join(map(str, values))}")
+        bits = " or ".join(map(str, DIGITAL_WEIGHT_BITS))
+        return f"it has {'; '.join(genes)}; and {DIGITAL_ARRAY} with weight_bits {bits}"
 
     def _check_small(self, subnet: Mapping[str, Any]) -> None:
         """Raises BadInput for a gene of the small space that is missing."""
