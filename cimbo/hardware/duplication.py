@@ -55,6 +55,8 @@ def _copies_within(tiling: Tiling, single_copy_cycles: Floats, limit: Floats) ->
     Returns:
         Copies, at least 1, (rows,).
     """
-    vectors_each = np.maximum(np.floor(limit / np.maximum(tiling.vector_cycles, 1)), 1)
-    copies = np.ceil(tiling.layers.positions / vectors_each)
-    return np.where(single_copy_cycles > 0, np.clip(copies, 1, tiling.layers.positions), 1)
+    vector_cycles = np.maximum(tiling.vector_cycles, 1) * np.maximum(tiling.layers.steps, 1)
+    vectors_each = np.maximum(np.floor(limit / vector_cycles), 1)
+    together = tiling.layers.side_by_side
+    copies = np.ceil(together / vectors_each)
+    return np.where(single_copy_cycles > 0, np.clip(copies, 1, together), 1)

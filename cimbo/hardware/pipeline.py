@@ -54,7 +54,7 @@ def pipeline(tiling: Tiling, run: Schedule, grid: Grid) -> Pipeline:
         The pipeline of every pair; meaningful only for pairs whose weights fit the chip.
     """
     layers = tiling.layers
-    vectors = np.ceil(layers.positions / run.copies)
+    vectors = layers.vectors_of_a_copy(run.copies)
     tile_busy = vectors * tiling.vector_cycles * ~layers.is_dynamic
     attention_on_arrays = layers.is_dynamic & ~run.on_unit
     # Activations of all stages are in the buffer at once. With a KV cache, attention's operand
@@ -85,19 +85,22 @@ def _fullest_macro(tiling: Tiling, copies: Floats, grid: Grid) -> Floats:
     are equally busy and stand behind k others gives it ceil((k + n) / m) - ceil(k / m) tiles.
 
     Where the vectors of a layer are no multiple of its copies, some copies have one vector more
-    than the others: each row makes two groups of tiles.
+    than the others: each row makes two groups of tiles. In a recurrence this is so in every step.
 
     Returns:
         Cycles of the arrays, (pairs,).
     """
     layers = tiling.layers
     static = ~layers.is_dynamic
-    vectors = np.floor(layers.positions / copies)
-    longer_copies = layers.positions - vectors * copies
+    steps = np.where(copies > 1, np.maximum(layers.steps, 1), 1)
+    together = np.where(steps > 1, layers.side_by_side, layers.positions)
+    vectors = np.floor(together / copies)
+    longer_copies = together - vectors * copies
     tiles = tiling.tiles * layers.count * static
     # From here on, two groups of tiles for each row, (2 * rows,).
     number = np.concatenate([tiles * longer_copies, tiles * (copies - longer_copies)])
-    busy = np.concatenate([vectors + 1, vectors]) * np.tile(tiling.vector_cycles * static, 2)
+    busy = np.concatenate([vectors + 1, vectors])
+    busy = busy * np.tile(steps * tiling.vector_cycles * static, 2)
     pair = np.tile(grid.network, 2)
     order = np.lexsort((-busy, pair))  # by pair, then longest first
     starts = 2 * grid.starts

@@ -80,6 +80,8 @@ def _copies(tiling: Tiling, grid: Grid, spare_tiles: Floats) -> Floats:
     """
     static = ~tiling.layers.is_dynamic
     weight = np.sqrt(tiling.layers.positions * tiling.tiles) * static
+    if tiling.layers.steps.any():
+        weight = weight * (tiling.layers.side_by_side > 1)  # else copies have nothing to share
     fraction = weight / np.maximum(grid.total(weight), 1e-300)
     copies = 1 + np.floor(spare_tiles * fraction / tiling.tiles)
     goal = tiling.chip.duplication

@@ -49,6 +49,7 @@ class LayerRows:
         input_ones: Share of the bits of inputs that are one; 0: as the chip has it.
         weight_ones: Share of the bits of the stationary operand that are one, likewise.
         copies: Copies that a user gives the layer; 0: one.
+        steps: Steps of a recurrence that its positions come in, one after the other; 0: none.
         count: How often the layer occurs in its network; broken where it runs in some steps only.
     """
 
@@ -71,6 +72,7 @@ class LayerRows:
     input_ones: Floats
     weight_ones: Floats
     copies: Floats
+    steps: Floats
     count: Floats
 
     @classmethod
@@ -89,6 +91,30 @@ class LayerRows:
         """
         values: dict[str, Any] = dict(zip(LAYER_FIELDS, columns, strict=True))
         return cls(**values | {"is_dynamic": columns[4] > 0})
+
+    @property
+    def side_by_side(self) -> Floats:
+        """Positions that may be computed at once: all of them, or those of one step of a recurrence, (rows,)."""
+        found: Floats = np.ceil(self.positions / np.maximum(self.steps, 1))
+        return found
+
+    def vectors_of_a_copy(self, copies: Floats) -> Floats:
+        """Count the vectors that pass through the fullest copy of each layer, one after the other.
+
+        Copies share the vectors of a layer, or those of one step of a recurrence; steps stay in their
+        order.
+
+        Args:
+            copies: Copies of each layer, (rows,).
+
+        Returns:
+            Vectors, (rows,).
+        """
+        in_steps = np.maximum(self.steps, 1) * np.ceil(self.side_by_side / copies)
+        found: Floats = np.where(
+            (self.steps > 1) & (copies > 1), in_steps, np.ceil(self.positions / copies)
+        )
+        return found
 
     @property
     def macs(self) -> Floats:

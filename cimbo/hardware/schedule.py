@@ -96,8 +96,8 @@ def _array_work(tiling: Tiling, residency: Residency | None) -> _ArrayWork:
         loaded = tiling.weight_bits * layers.is_dynamic
     macros = np.maximum(available, 1)
     fitting = np.minimum(np.floor(macros / tiling.tiles), most_copies)
-    copies = np.clip(fitting, 1, layers.positions)
-    once = np.ceil(layers.positions / copies) * tiling.vector_cycles
+    copies = np.clip(fitting, 1, layers.side_by_side)
+    once = layers.vectors_of_a_copy(copies) * tiling.vector_cycles
     number = np.ceil(tiling.tiles / macros)
     return _ArrayWork(available, macros, copies, number, once, once * number, loaded)
 
@@ -278,7 +278,7 @@ def _spilled(
     """
     work, traffic, all_passes = at_work
     load_once, streaming = cycles
-    dram_bw = tiling.chip.dram_bw
+    layers, dram_bw = tiling.layers, tiling.chip.dram_bw
     rereads = all_passes.input_reads - 1
     refetched = np.maximum(tiling.input_bits - tiling.chip.buffer_bits, 0) * rereads
     # Bits over the DRAM in either order.
@@ -292,6 +292,16 @@ def _spilled(
     chunks_first = combine(load_once * tiling.chunks, np.maximum(streaming, by_chunk / dram_bw))
     is_chunks_first = chunks_first < columns_first
     loads = np.where(is_chunks_first, tiling.chunks, 1)
+    if layers.steps.any():
+        # Every step of a recurrence needs all weights before the next one begins: where they do not
+        # fit the chip together, they are loaded again in each.
+        is_too_large = tiling.tiles > tiling.chip.capacity_tiles
+        in_steps = np.where(is_too_large, np.maximum(layers.steps, 1), 1)
+        loads = np.maximum(loads, in_steps)
+        moved = np.maximum(by_chunk, by_column)
+        reloaded = combine(load_once * loads, np.maximum(streaming, moved / dram_bw))
+        columns_first = np.where(in_steps > 1, reloaded, columns_first)
+        chunks_first = np.where(in_steps > 1, reloaded, chunks_first)
     io_bits = np.where(is_chunks_first, by_chunk, by_column)
     edram_bits = np.zeros(loads.shape)
     if tiling.cache is not None:
@@ -361,6 +371,7 @@ def _sums_spilled(
     cycles_spilled = np.maximum(np.minimum(sums_out, in_parts), low.cycles)
     spilled = low.is_bound
     loads = np.where(spilled, np.where(is_in_parts, parts, 1), low.loads)
+    loads = np.where(layers.steps > 1, np.maximum(loads, low.loads), loads)
     spilled_bits = np.where(is_in_parts, part_bits, out_bits) + cache_bits * loads
     io_bits = np.where(spilled, spilled_bits, low.io_bits)
     return replace(

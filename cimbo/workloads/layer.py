@@ -17,10 +17,11 @@ COUNT_FIELDS = (
     *BITS_FIELDS,
     *CACHE_FIELDS,
     "copies",
+    "steps",
 )
 SHARE_FIELDS = ("input_ones", "weight_ones")
-# Fields that a user sets beside the network itself. Digests of workloads by older releases lack them.
-SAID_FIELDS = (*SHARE_FIELDS, "copies")
+# Fields that digests of workloads by older releases lack: what a user sets beside the network, and steps of recurrences.
+SAID_FIELDS = (*SHARE_FIELDS, "copies", "steps")
 # Fields that grow with the number of inferences, besides positions or groups.
 BATCHED_FIELDS = ("vector_ops", "inputs", "outputs", *CACHE_FIELDS)
 # Fields without influence on the cost of a layer.
@@ -64,6 +65,8 @@ class Layer:
         input_ones: Share of the bits of the inputs that are one; 0: as the chip's ``activity`` has it.
         weight_ones: Share of the bits of the stationary operand that are one; likewise.
         copies: Copies of the layer, itself included, on a chip whose ``duplication`` is ``given``; 0: one.
+        steps: Of a recurrent layer: its ``px`` vectors come in so many steps, each of which needs the results of the step
+            before, so that only the vectors of one step (those of the batch) are computed side by side; 0: no such order.
 
     Raises:
         BadInput: When a size is not a positive integer, or bits are no whole number; it names the layer.
@@ -94,6 +97,7 @@ class Layer:
     input_ones: float = 0.0
     weight_ones: float = 0.0
     copies: int = 0
+    steps: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in LAYER_KINDS:
@@ -194,5 +198,6 @@ LAYER_COLUMNS = (
     *CACHE_FIELDS,
     *SHARE_FIELDS,
     "copies",
+    "steps",
     "count",
 )

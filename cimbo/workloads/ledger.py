@@ -69,19 +69,23 @@ class Ledger:
             extra_parameters=layer.extra_parameters + parameters,
         )
 
-    def absorb(self, other: "Ledger", number: int, times: int = 1) -> None:
+    def absorb(
+        self, other: "Ledger", number: int, times: int = 1, *, is_serial: bool = False
+    ) -> None:
         """Adds the layers and the work of a subgraph.
 
         Args:
             other: The subgraph's ledger.
             number: That of the layer which the subgraph follows.
             times: How often the subgraph runs; 0: only its notes are taken over.
+            is_serial: Whether each run needs the results of the one before it.
         """
         if times:
             self.add_work(number, other.before * times)
             for inner_number, place in other._places.items():
                 self._places[inner_number] = len(self.layers) + place
-            self.layers += [layer.batched(times) for layer in other.layers]
+            for layer in other.layers:
+                self.layers.append(_repeated(layer, times, is_serial=is_serial))
         self.unknown += other.unknown
         self.unsized += other.unsized
         self.notes += other.notes
@@ -90,3 +94,17 @@ class Ledger:
     def macs(self) -> int:
         """Multiply-accumulates of its layers."""
         return sum(layer.macs for layer in self.layers)
+
+
+def _repeated(layer: Layer, times: int, *, is_serial: bool) -> Layer:
+    """A layer that runs so many times, one after the other where that is needed.
+
+    Attention's operand is another one in each run: its runs count as groups, side by side.
+
+    Returns:
+        The layer with its work and traffic multiplied.
+    """
+    repeated = layer.batched(times)
+    if times > 1 and is_serial and not layer.dynamic:
+        repeated = replace(repeated, steps=times * max(layer.steps, 1))
+    return repeated

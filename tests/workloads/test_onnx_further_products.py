@@ -524,3 +524,18 @@ def test_nodes_in_no_order_are_sorted(tmp_path):
     made = graph(nodes, {"x": [1, 10, 16]}, stored, outputs=["y"])
     layers = from_onnx(save(tmp_path, made)).layers
     assert [layer.macs for layer in layers] == [1280, 320]
+
+
+def test_steps_of_recurrences_follow_one_another(tmp_path):
+    """The product with the state recurs; that with the inputs, of all steps at once, does not."""
+    gru = Node("GRU", ["x", "w", "r"], ["y"], {"hidden_size": 5})
+    stored = {"w": Stored((1, 15, 4)), "r": Stored((1, 15, 5))}
+    layers = from_onnx(save(tmp_path, graph([gru], {"x": [7, 3, 4]}, stored))).layers
+    assert [(layer.px, layer.steps) for layer in layers] == [(21, 0), (21, 7)]
+
+
+def test_runs_of_a_loop_that_carries_values_follow_one_another(tmp_path):
+    nodes = [Node("Loop", ["trips", "", "x"], ["y"], {"body": loop_body()})]
+    stored = {"w": Stored((16, 16)), "trips": integers(5)}
+    (layer,) = from_onnx(save(tmp_path, graph(nodes, {"x": [1, 16]}, stored))).layers
+    assert (layer.px, layer.steps) == (5, 5)

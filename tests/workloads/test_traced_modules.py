@@ -205,3 +205,8 @@ def test_refusals_name_the_module():
         trace(nn.ReLU(), torch.zeros(3))
     with pytest.raises(BadInput, match="weight has no sizes yet"):
         trace(nn.LazyLinear(3), torch.zeros(3, 3))
+
+
+def test_steps_of_recurrent_modules_follow_one_another():
+    layers = trace(nn.LSTM(8, 16, batch_first=True, proj_size=4), torch.zeros(3, 5, 8)).layers
+    assert [(layer.px, layer.steps) for layer in layers] == [(15, 0), (15, 5), (15, 5)]

@@ -92,7 +92,7 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
 
 def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """Counts a Loop: its body as often as its trip count says.
+    """Counts a Loop: its body as often as its trip count says, run after run where values are carried over.
 
     Where the trip count is unknown the body counts once, and a note says so.
 
@@ -118,9 +118,9 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
     elif outputs and not outputs[0].constant and outputs[0].value is None:
         ledger.notes.append(f"{_short(at)} may end early: counted {times} times")
-    walker.ledger.absorb(
-        ledger, walker.last_layer(at.inputs), 1 if times is None else max(times, 0)
-    )
+    runs = 1 if times is None else max(times, 0)
+    number = walker.last_layer(at.inputs)
+    walker.ledger.absorb(ledger, number, runs, is_serial=bool(carried))
     states = outputs[1 : 1 + len(carried)]
     final = [_merged(before, after) for before, after in zip(carried, states, strict=False)]
     stacked = [_stacked(output, times, 0) for output in outputs[1 + len(carried) :]]
@@ -147,7 +147,7 @@ def _condition(at: Branching) -> NDArray[Any] | None:
 
 
 def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
-    """Counts a Scan: its body once for each slice of the scanned inputs.
+    """Counts a Scan: its body once for each slice of the scanned inputs, one after the other where it has states.
 
     Args:
         walker: Counts the body, in its ledger.
@@ -180,7 +180,7 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     if times is None:
         raise BadInput(at.where, "scans an unknown number of steps", "set that size (--set)")
     ledger, outputs = _body(walker, at, body, [*states, *slices])
-    walker.ledger.absorb(ledger, walker.last_layer(at.inputs), times)
+    walker.ledger.absorb(ledger, walker.last_layer(at.inputs), times, is_serial=bool(states))
     output_axes = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
     final = [_merged(before, after) for before, after in zip(states, outputs, strict=False)]
     slices_and_axes = zip(outputs[len(states) :], output_axes, strict=False)

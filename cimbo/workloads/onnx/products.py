@@ -30,6 +30,7 @@ class Product:
         weight_bits: bits of a stored weight where its tensor's type does not say them (packed weights).
         weights: stored weights where the stationary tensor's elements do not say them.
         softmax: elements that a softmax follows on.
+        steps: of a recurrence, one after the other, that the vectors come in; 0: they are all known at once.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Product:
     weight_bits: int = 0
     weights: int | None = None
     softmax: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True)

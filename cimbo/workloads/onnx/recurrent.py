@@ -21,12 +21,15 @@ def recurrent_layer(op: Operation, gates: int, *, transposed: bool = False) -> l
         transposed: Whether the weights' last two sizes are exchanged (DynamicQuantizeLSTM).
 
     Returns:
-        The product with the inputs' weights and that with the recurrent ones, each over all steps.
+        The product with the inputs' weights, of all steps at once, and that with the recurrent ones,
+        step after step.
 
     Raises:
         BadInput: When a size is unknown, or the weights do not fit the inputs.
     """
     steps, batch, width = op.shape(0, 3)
+    if op.integer("layout"):
+        steps, batch = batch, steps
     directions, columns, inputs = _as_in_schema(op.shape(1, 3), transposed)
     hidden = _as_in_schema(op.shape(2, 3), transposed)[2]
     if inputs != width or columns != gates * hidden:
@@ -58,6 +61,7 @@ def recurrent_layer(op: Operation, gates: int, *, transposed: bool = False) -> l
         produced=produced,
         biases=present(op.optional(7)) if gates == 4 else (),
         suffix=".recurrent",
+        steps=steps,
     )
     return [of_inputs, of_state]
 

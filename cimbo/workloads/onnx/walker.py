@@ -353,6 +353,7 @@ class GraphWalker:
             weight_bits=product.weight_bits or stationary.bits,
             activation_bits=product.moving.bits,
             weight_ones=weight_ones,
+            steps=product.steps,
         )
 
     def _claimed_weights(self, product: Product) -> int:

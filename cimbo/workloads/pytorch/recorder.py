@@ -236,6 +236,7 @@ class Recorder(TorchDispatchMode):
             weights=self._claim(held.sources) if held.constant else 0,
             weight_bits=held.bits,
             activation_bits=product.moving.bits,
+            steps=product.steps,
         )
 
     def _claim(self, sources: Iterable[str]) -> int:

@@ -17,11 +17,12 @@ N_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of a module: ``vectors`` steps of all sequences, of elements with ``bits``."""
+    """One run of a module: ``vectors`` of all sequences, in ``steps``, of elements with ``bits``."""
 
     recorder: Recorder
     module: Any
     vectors: int
+    steps: int
     bits: int
 
     @property
@@ -60,6 +61,7 @@ class _Run:
             produced,
             tuple(self.biases(weight, layer)),
             suffix=suffix,
+            steps=0 if weight == "weight_ih" else self.steps,
         )
 
     def parameter(self, name: str, layer: int, way: int) -> Tensor:
@@ -110,7 +112,8 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
         if isinstance(given, PackedSequence):
             data = given.data
         vectors = data.numel() // data.shape[-1]
-        run = _Run(recorder, module, vectors, 8 * data.element_size())
+        steps = _steps(module, given)
+        run = _Run(recorder, module, vectors, steps, 8 * data.element_size())
         for layer in range(module.num_layers):
             products = [run.product("weight_ih", layer, ".input")]
             products.append(run.product("weight_hh", layer, ".recurrent"))
@@ -131,6 +134,15 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
         return result, states
 
     return forward
+
+
+def _steps(module: Any, given: Any) -> int:
+    """Steps of the longest sequence."""
+    if isinstance(given, PackedSequence):
+        return len(given.batch_sizes)
+    if given.dim() == 3 and module.batch_first:
+        return int(given.shape[1])
+    return int(given.shape[0])
 
 
 def _named(name: str, layer: int, way: int) -> str:
