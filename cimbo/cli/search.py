@@ -29,7 +29,7 @@ from cimbo.session.workers import Workers
     default=DEFAULT_BUDGET,
     show_default=True,
     callback=at_least_one,
-    help="Total number of evaluations in the study; those that it already holds count.",
+    help="Total number of evaluations in the study; those that it holds already or other processes make now count.",
 )
 @click.option(
     "--predictors",

@@ -129,6 +129,22 @@ def delete_ended(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
     connection.executemany("DELETE FROM lease WHERE key = ?", ended)
 
 
+def owners_of_processes(connection: sqlite3.Connection) -> dict[str, str]:
+    """Read who holds what, without the leases that belong to no process.
+
+    Args:
+        connection: A connection to the study.
+
+    Returns:
+        Owner by key of the candidate.
+    """
+    owners = {}
+    for lease in all_leases(connection):
+        if lease.process != HANDED_OUT:
+            owners[lease.key] = lease.owner
+    return owners
+
+
 def may_claim(connection: sqlite3.Connection, key: str, owner: str) -> bool:
     """Tell whether a candidate may be leased to ``owner``, inside the caller's transaction.
 

@@ -1,5 +1,6 @@
 """The log of a study: its evaluations, and leases on candidates that are being evaluated."""
 
+import math
 import os
 import sqlite3
 import time
@@ -202,6 +203,7 @@ class Store(StudyFile):
         *,
         owner: str,
         lease_s: float = leases.LEASE_S,
+        budget: int | None = None,
     ) -> list[str]:
         """Lease to ``owner`` those candidates that nobody has evaluated and nobody else is evaluating.
 
@@ -213,6 +215,9 @@ class Store(StudyFile):
             owner: A name for whoever evaluates. Candidates that it holds already are leased to it again.
             lease_s: Seconds until the lease is said to expire; it is shown where running evaluations are
                 listed.
+            budget: How many evaluations and leases of processes the file may hold together; None
+                for any number. A lease of a process that died does not count, and what was handed
+                out does not either.
 
         Returns:
             The keys that are leased to ``owner`` now, in the order of ``items``.
@@ -227,8 +232,14 @@ class Store(StudyFile):
         claimed = []
         with self._writing(durable=False) as connection:
             leases.delete_ended(connection, self.lease_judge)
+            held = leases.owners_of_processes(connection)
+            free = math.inf if budget is None else budget - self.count() - len(held)
             for key, text in params_of_key.items():
+                is_new = held.get(key) != owner
+                if is_new and free <= 0:
+                    continue
                 if leases.may_claim(connection, key, owner):
+                    free -= is_new
                     lease = (key, text, owner, self._process, expires)
                     connection.execute(REPLACE_LEASE, lease)
                     claimed.append(key)

@@ -144,13 +144,20 @@ class Planner:
             reasons[metric] = model.selection_reason
         return reasons
 
-    def claim_planned(self) -> list[PlannedDesign]:
-        """Lease to this process what the written plan still has and nobody else is evaluating."""
+    def claim_planned(self, budget: int) -> list[PlannedDesign]:
+        """Lease to this process what the written plan still has and nobody else is evaluating.
+
+        Args:
+            budget: How many evaluations the study may hold, those that anybody has leased included.
+
+        Returns:
+            The designs that are leased to this process now.
+        """
         planned = self._unfinished()
         if not planned:
             return []
         designs = [(p.candidate.key, p.candidate.params) for p in planned]
-        claimed = self._log.store.claim(designs, owner=self.worker_id)
+        claimed = self._log.store.claim(designs, owner=self.worker_id, budget=budget)
         return [p for p in planned if p.candidate.key in claimed]
 
     def _unfinished(self) -> list[PlannedDesign]:

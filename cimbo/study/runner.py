@@ -77,7 +77,8 @@ class BatchPlanner(Protocol):
     """What the loop needs of a planner, see `cimbo.study.planner.Planner`.
 
     ``plan()`` chooses up to ``n`` designs and writes them down. ``claim_planned()`` leases to this
-    process what is written down and nobody has evaluated or is evaluating. ``release()`` ends the
+    process what is written down and nobody has evaluated or is evaluating, as far as a budget of
+    evaluations and leases allows. ``release()`` ends the
     leases of this process.
     """
 
@@ -85,7 +86,7 @@ class BatchPlanner(Protocol):
         """Choose up to ``n`` designs and write them down."""
         ...
 
-    def claim_planned(self) -> list[PlannedDesign]:
+    def claim_planned(self, budget: int) -> list[PlannedDesign]:
         """Lease to this process what is written down and nobody has or makes."""
         ...
 
@@ -122,15 +123,29 @@ class Runner:
             BadInput: The evaluator says that it can evaluate no design, or the study cannot be
                 written.
         """
-        while (left := self.budget - len(self.study.evaluations())) > 0:
+        while len(self.study.evaluations()) < self.budget:
             if self._converged():
                 break
-            batch = self.planner.claim_planned() or self._plan(min(size, left))
+            batch = self.planner.claim_planned(self.budget) or self._plan(min(size, self._left()))
             if not batch:
                 self._tell_why_not_more()
                 break
-            if not self._run(batch[:left], n_jobs, conditions):
+            if not self._run(batch, n_jobs, conditions):
                 break
+
+    def _left(self) -> int:
+        """How many evaluations nobody has made or is making yet, of those that there may be.
+
+        What was handed out does not count: nobody can tell whether it is evaluated at all.
+
+        Returns:
+            The number, which is below 0 where more was evaluated than asked for.
+        """
+        evaluating = 0
+        for record in self.study.running():
+            if not record.extra.get("handed_out"):
+                evaluating += 1
+        return self.budget - len(self.study.evaluations()) - evaluating
 
     def retry_failed(
         self, space: SearchSpace, n_jobs: int, conditions: execution.Conditions
@@ -192,7 +207,7 @@ class Runner:
         """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
         if len(self.study.evaluations()) + len(flight) >= self.budget or self._converged():
             return None
-        following = self._waiting(flight) or self._plan(1)
+        following = self._waiting(flight) or self._plan(min(1, self._left()))
         if not following:
             return None
         chosen = following[0]
@@ -203,7 +218,7 @@ class Runner:
     def _waiting(self, flight: Mapping[str, PlannedDesign]) -> list[PlannedDesign]:
         """What was planned for this process and no worker of it has yet."""
         waiting = []
-        for planned in self.planner.claim_planned():
+        for planned in self.planner.claim_planned(self.budget):
             if planned.candidate.key not in flight:
                 waiting.append(planned)
         return waiting
@@ -215,10 +230,13 @@ class Runner:
         return expected is not None and expected.share < self.options.converged
 
     def _plan(self, n: int) -> list[PlannedDesign]:
+        """Choose and lease ``n`` designs; none where other processes evaluate all that is left."""
+        if n <= 0:
+            return []
         proposed = self.planner.plan(n, self.options)
         self.listener(proposed)
         self.told.extend(proposed.notes)
-        return self.planner.claim_planned()
+        return self.planner.claim_planned(self.budget)
 
     def _tell_why_not_more(self) -> None:
         """Tell the listener why a search ends before its budget: others evaluate the rest, or there is none."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -71,3 +75,54 @@ def test_a_fixed_part_that_is_exhausted_is_told(capsys):
     assert run([*SEARCH, "3", "--fix", "depth=2"]) == 0
     told = capsys.readouterr().err
     assert "ended at 2 of 3 evaluations: every design with these genes fixed is evaluated" in told
+
+
+SLOW = """
+import time
+
+def evaluate(design):
+    time.sleep(0.2)
+    return {"top1": 60.0 + design["depth"], "edp": design["depth"] * design["rows"] / 64}
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("--async",)])
+def test_two_processes_together_make_as_many_evaluations_as_were_asked_for(folder, more):
+    """Each reserves what it evaluates, so that neither makes what the other has begun."""
+    (folder / "mine_slow.py").write_text(SLOW, encoding="utf-8")
+    text = STUDY.replace("mine_early", "mine_slow")
+    text = text.replace("[1, 2, 3, 4]", str(list(range(1, 21)))) + "[search]\ninitial = 40\n"
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "cimbo", *SEARCH]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    subprocess.run([*command, "2"], env=environment, check=True)
+    processes = []
+    for _ in range(2):
+        started = subprocess.Popen(
+            [*command, "24", *more],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        processes.append(started)
+    for process in processes:
+        said = process.communicate(timeout=300)[1].decode()
+        assert process.returncode == 0, said
+    with Study.open("s.db", readonly=True) as study:
+        assert len(study.evaluations()) == 24
+        assert len({record.key for record in study.evaluations()}) == 24
+
+
+def test_what_a_dead_process_reserved_is_free_again(folder):
+    """A process that is killed while it evaluates leaves leases; they end with it."""
+    assert run([*SEARCH, "1"]) == 0
+    victim = (
+        "import os, signal; from cimbo import Study; s = Study.open('s.db');\n"
+        "s.store.claim([(str(i), {}) for i in range(9)], owner='victim');\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    subprocess.run([sys.executable, "-c", victim], env=environment, check=False)
+    assert run([*SEARCH, "4"]) == 0
+    with Study.open("s.db", readonly=True) as study:
+        assert len(study.evaluations()) == 4

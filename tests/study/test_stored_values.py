@@ -54,7 +54,7 @@ def everything(study: Study) -> None:
     study.evaluations(), study.test_accuracies(), study.bit_accurate_differences()
     study.accuracies_measured(), study.measurement_noise()
     provenance.fingerprints(study.store)
-    study._planner.claim_planned()
+    study._planner.claim_planned(1000)
 
 
 @pytest.mark.parametrize("value", WRONG)
