@@ -4,7 +4,11 @@
 
 Measures the largest and the smallest sub-network on the first validation images, without a chip, on digital arrays and on
 charge-domain arrays as the cost model describes them (two's complement, one range a layer, .3 LSB of noise, .5 LSB of
-non-linearity, offsets). Adds the figures to array_training.json beside this file.
+non-linearity, offsets). Adds the figures to array_training.json beside this file, and those of three chips to supernets.json.
+
+The weights of before stand in the repository's history; of fmnist-vit and of fmnist-mobilenet:
+
+    git show c55c328^:data/supernets/fmnist-vit.safetensors > OLD.safetensors
 """
 
 import argparse
@@ -17,6 +21,8 @@ from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.workloads import network
 
 RESULTS = Path(__file__).with_suffix(".json")
+SUPERNETS = Path(__file__).with_name("supernets.json")
+SUMMARISED = ("no chip", "7-bit converters, 64 rows", "6-bit converters, 64 rows")
 CONVERTERS = ((8, 128), (7, 64), (7, 128), (6, 32), (6, 64), (6, 128), (5, 32), (5, 64))
 
 
@@ -34,18 +40,36 @@ def chips() -> dict[str, dict[str, object]]:
 
 def accuracies(name: str, weights: Path, images: int) -> dict[str, dict[str, float]]:
     """Accuracy in percent by sub-network and chip, with the weights of a file."""
-    shipped.supernetwork.cache_clear()
     loaded = shipped.load(name, weights).requires_grad_(False)
+    usual = shipped.supernetwork
     shipped.supernetwork = lambda supernet: loaded  # type: ignore[assignment]
-    source, family = ShippedAccuracy(name), network(name)
-    found = {}
-    for which in ("largest", "smallest"):
-        subnet = getattr(family, which)()
-        measured = {}
-        for chip, genes in chips().items():
-            measured[chip] = round(source.measure({**subnet, **genes}, images=images), 2)
-        found[which] = measured
-    return found
+    try:
+        return {which: _on_chips(name, which, images) for which in ("largest", "smallest")}
+    finally:
+        shipped.supernetwork = usual
+
+
+def _on_chips(name: str, which: str, images: int) -> dict[str, float]:
+    """Accuracy in percent of the largest or the smallest sub-network by chip."""
+    source, subnet = ShippedAccuracy(name), getattr(network(name), which)()
+    measured = {}
+    for chip, genes in chips().items():
+        measured[chip] = round(source.measure({**subnet, **genes}, images=images), 2)
+    return measured
+
+
+def summarise(name: str, result: dict[str, object]) -> None:
+    """Writes what training under errors did to the accuracy, clean and on chips that err, to supernets.json."""
+    known = json.loads(SUPERNETS.read_text())
+    summary: dict[str, object] = {"validation_images": result["validation_images"]}
+    for when in ("before", "after"):
+        of_all: dict[str, dict[str, float]] = result[when]  # type: ignore[assignment]
+        summary[when] = {
+            which: {chip: measured[chip] for chip in SUMMARISED}
+            for which, measured in of_all.items()
+        }
+    known[name]["training_under_errors"] = summary
+    SUPERNETS.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":
@@ -60,4 +84,5 @@ if __name__ == "__main__":
         result[when] = accuracies(arguments.name, weights, arguments.images)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps({**known, arguments.name: result}, indent=1) + "\n")
+    summarise(arguments.name, result)
     print(json.dumps(result, indent=1))

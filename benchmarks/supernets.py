@@ -70,4 +70,6 @@ if __name__ == "__main__":
     print(json.dumps(answer, indent=1))
     file = Path(__file__).parent / "supernets.json"
     known = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps(known | answer, indent=1) + "\n")
+    for name, found in answer.items():  # what array_training.py wrote of a network stays
+        known[name] = {**known.get(name, {}), **found}
+    file.write_text(json.dumps(known, indent=1) + "\n")

@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from cimbo.cli.grouped import command
-from cimbo.cli.options import at_least_one, existing
+from cimbo.cli.options import at_least_one, existing, existing_to_write
 from cimbo.cli.output import emit, format_option, say
 from cimbo.cli.progress import Progress
 from cimbo.session import attribution
 from cimbo.session.attribution_result import Attribution, Speedup
-from cimbo.session.opening import open_session
 from cimbo.session.session import Session
 from cimbo.session.text import genes_text
 from cimbo.session.workers import Workers
@@ -80,11 +79,9 @@ def attribute(
 
 def _open(file: str, measure: bool) -> Session:
     """A study to read, or one that measurements are added to."""
-    session = existing(file)
-    if not measure:
-        return session
-    session.close()
-    return open_session(study=file)
+    if measure:
+        return existing_to_write(file)
+    return existing(file)
 
 
 def _row(found: Attribution, speedup: Speedup, style: str) -> dict[str, Any]:

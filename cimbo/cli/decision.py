@@ -11,7 +11,13 @@ import click
 
 from cimbo.cli.fixed_genes import fixed_genes
 from cimbo.cli.grouped import command
-from cimbo.cli.options import at_least_one, existing, json_object, study_option
+from cimbo.cli.options import (
+    at_least_one,
+    existing,
+    existing_to_write,
+    json_object,
+    study_option,
+)
 from cimbo.cli.output import emit, format_option, say
 from cimbo.errors import BadInput, choose_from
 
@@ -124,7 +130,7 @@ def _noise_levels(text: str) -> list[float]:
 
 def _noise_sweep(levels: str, file: str, style: str) -> None:
     asked = _noise_levels(levels)
-    with existing(file) as session:
+    with existing_to_write(file) as session:
         found = session.noise_sweep(asked)
     emit(style, found.rows(), found.to_json())
     say(

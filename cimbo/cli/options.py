@@ -38,6 +38,7 @@ __all__ = [
     "command_line",
     "evaluation_options",
     "existing",
+    "existing_to_write",
     "json_object",
     "new_study_options",
     "one_or_all",
@@ -253,3 +254,19 @@ def existing(file: str) -> Session:
     session = open_existing(file)
     gc.freeze()  # a long log lives as long as the command: no collection needs to look through it
     return session
+
+
+def existing_to_write(file: str) -> Session:
+    """Open a study that measurements are added to.
+
+    Args:
+        file: The study's file.
+
+    Returns:
+        A session; close it, or use it as a context manager.
+
+    Raises:
+        BadInput: There is no such file, or it is no study.
+    """
+    existing(file).close()  # refuses a file that is not there, which would be started
+    return open_session(study=file)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cimbo.analysis import Errors, chances, chances_by_metrics
 from cimbo.analysis.mapped_design import place
 from cimbo.errors import BadInput, check_positive
+from cimbo.evaluation.array_forms import is_exact_as_measured
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.session.context import StudyContext
 from cimbo.session.portfolio import (
@@ -240,14 +241,25 @@ def noise_sweep(context: StudyContext, levels: Sequence[float]) -> NoiseSweep:
     front = context.study.pareto()
     found: dict[str, tuple[float, ...]] = {}
     for number, record in enumerate(front, 1):
-        by_level = {}
-        for level in levels:
-            noisy = evaluator.at_converter_noise(level)
-            by_level[f"{level:g}"] = noisy.on_some_images(record.params, NOISE_IMAGES)
+        by_level = _at_noises(evaluator, record.params, levels)
         found[record.key] = tuple(by_level[f"{level:g}"] for level in levels)
         context.study.record_noise_accuracies(record.key, by_level)
         logger.info(f"{number} of {len(front)} designs measured at {len(levels)} noises")
     return NoiseSweep(tuple(levels), NOISE_IMAGES, found)
+
+
+def _at_noises(
+    evaluator: JointEvaluator, design: Mapping[str, Any], levels: Sequence[float]
+) -> dict[str, float]:
+    """Accuracy of a design by the noise, written as text; a digital one is measured once, as nothing of it is noisy."""
+    names = [f"{level:g}" for level in levels]
+    if is_exact_as_measured(evaluator.chip_of(design)):
+        return dict.fromkeys(names, evaluator.on_some_images(design, NOISE_IMAGES))
+    found = {}
+    for name, level in zip(names, levels, strict=True):
+        noisy = evaluator.at_converter_noise(level)
+        found[name] = noisy.on_some_images(design, NOISE_IMAGES)
+    return found
 
 
 def _knowing_converters(context: StudyContext) -> JointEvaluator:
