@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer.surrogates import AnalyticMetric, Inputs, Surrogate
+from cimbo.problem.intervals import NORMAL_QUANTILE_95
 from cimbo.problem.space import INACTIVE_INDEX, Params, Rows, SearchSpace
 
 Array = NDArray[np.float64]
-#: Half the width of the central 90 % of a normal distribution, in standard deviations
-NORMAL_QUANTILE_95 = 1.6448536269514722
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cimbo.cli.fixed_genes import CHIP_TABLES
+from cimbo.cli.fixed_genes import CHIP_TABLES, changed_genes
 from cimbo.cli.grouped import command
 from cimbo.cli.options import (
     json_object,
@@ -137,6 +137,13 @@ def presets(style: str) -> None:
     required=True,
     help="Genes of the chip as JSON, or @FILE, which may hold a design of cimbo export KEY --to json.",
 )
+@click.option(
+    "--fix",
+    "fixes",
+    multiple=True,
+    metavar="GENE=VALUE",
+    help="Change a gene of that chip, such as node_nm=22; may be given several times.",
+)
 @simulator_option
 @simulator_options_option
 @format_option
@@ -144,6 +151,7 @@ def simulate(
     *,
     name: str,
     hardware: str,
+    fixes: tuple[str, ...],
     simulator: str | None,
     simulator_options: str,
     style: str,
@@ -157,7 +165,7 @@ def simulate(
 
     network = _counted(name, **counted)
     options = json_object("--simulator-options", simulator_options)
-    chip = part_of_design("--hardware", hardware, CHIP_TABLES)
+    chip = part_of_design("--hardware", hardware, CHIP_TABLES) | changed_genes(fixes)
     chosen = simulator or "cimbo"
     try:
         with naming(origin("--hardware", hardware)):
@@ -167,7 +175,20 @@ def simulate(
         return 1
     emit(style, _shown(found.rows(), style), found.to_json())
     _talk(found, chosen)
+    if chosen == "cimbo":
+        say(_process_told({**options.get("fixed", {}), **chip}))
     return 0
+
+
+def _process_told(chip: Mapping[str, Any]) -> str:
+    """Say for which process and supply the costs are, and which of the two nobody named."""
+    from cimbo.hardware import DEFAULT_GENES
+
+    told = []
+    for name in ("node_nm", "supply_v"):
+        assumed = "" if name in chip else " (not given, assumed)"
+        told.append(f"{name} {chip.get(name, DEFAULT_GENES[name])}{assumed}")
+    return ", ".join(told)
 
 
 def _talk(found: Simulation, simulator: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from cimbo.cli.fixed_genes import fixed_genes
+from cimbo.cli.fixed_genes import fixed_genes, number_or_word
 from cimbo.cli.grouped import command
 from cimbo.cli.options import (
     at_least_one,
@@ -109,9 +109,24 @@ def robust(
         return
     with existing(file) as session:
         found = session.robustness(**errors, draws=draws, seed=seed)
+    _refuse_unused(found.drawn, errors)
     emit(style, [design.to_json() for design in found.designs], found.to_json())
     stated = _deviations(found.drawn, errors)
     say(f"chance to be on the front over {draws} draws; relative standard deviations: {stated}")
+
+
+def _refuse_unused(drawn: Sequence[str], errors: Iterable[str]) -> None:
+    """Raises BadInput for an error that was asked for and drawn in no design of this study."""
+    context = click.get_current_context()
+    for name in errors:
+        is_asked = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name not in drawn and is_asked:
+            what = "has no effect here: cimbo's chip model does not know the chips of this study"
+            todo = "give --metrics, an error of whole metrics"
+            if name == "metrics":
+                what = "has no effect here: cimbo's chip model knows the chips of this study"
+                todo = "give --silicon, --bandwidth or --adc-energy"
+            raise BadInput(f"--{name.replace('_', '-')}", what, todo)
 
 
 def _deviations(drawn: Iterable[str], errors: Mapping[str, float]) -> str:
@@ -242,7 +257,7 @@ def _fixed(fixes: Sequence[str]) -> dict[str, Any]:
         if gene.name not in {**known, **DEFAULT_GENES}:
             todo = choose_from(gene.name, known, "the genes are")
             raise BadInput(gene.asked, f"{gene.name!r} is no gene of a chip", todo)
-        fixed[gene.name] = _value(gene.value)
+        fixed[gene.name] = number_or_word(gene.value)
     return fixed
 
 
@@ -251,13 +266,3 @@ def _with_kept_accuracy(fixed: Mapping[str, Any]) -> dict[str, Any]:
     if fixed.get("array") == "digital_sram":
         return dict(fixed)
     return {**UNLESS_FIXED, **fixed}
-
-
-def _value(text: str) -> Any:
-    """A number or a boolean, or the word itself."""
-    if text.lower() in ("true", "false"):
-        text = text.lower()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,36 @@ def fixed_genes(fixes: Iterable[str]) -> Iterator[FixedGene]:
                 yield FixedGene(f"--fix {text}, {name}", name, str(value))
         else:
             yield _one_gene(text)
+
+
+def changed_genes(fixes: Iterable[str]) -> dict[str, Any]:
+    """Read genes of a chip that need not be those of a study, as ``--fix`` gives them.
+
+    Args:
+        fixes: GENE=VALUE, or @FILE or @FILE#KEY for all genes of the chip in a file.
+
+    Returns:
+        Values by gene: numbers where they are written so, else words.
+
+    Raises:
+        BadInput: As `fixed_genes` does.
+    """
+    return {gene.name: number_or_word(gene.value) for gene in fixed_genes(fixes)}
+
+
+def number_or_word(text: str) -> Any:
+    """Read a value of a gene.
+
+    Args:
+        text: How it is written.
+
+    Returns:
+        A number, true or false where it is written as JSON writes them; else the text.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _one_gene(text: str) -> FixedGene:

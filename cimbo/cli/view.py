@@ -20,7 +20,6 @@ from cimbo.session.design_details import DesignDetails
 from cimbo.session.error_bars import told
 from cimbo.session.front import Front, key_or_knee
 from cimbo.session.leases import Lease
-from cimbo.session.text import genes_text
 
 
 @command()
@@ -67,7 +66,7 @@ def pareto(
 def print_front(front: Front, style: str) -> None:
     """Print a front, and on stderr its knees and ends.
 
-    A table has a line a design, and what all have in common below; CSV has everything in each row.
+    A table has a line a design, and what all have in common below; CSV has a column for each gene.
 
     Args:
         front: The front.
@@ -90,11 +89,9 @@ def print_front(front: Front, style: str) -> None:
 
 
 def _row(design: Design) -> dict[str, Any]:
-    genes = {
-        "architecture": genes_text(design.architecture),
-        "hardware": genes_text(design.hardware),
-    }
-    return design.measured_columns() | design.zigzag_columns() | genes
+    """Everything of a design in its own column, the genes of network and chip included."""
+    columns = design.measured_columns() | design.zigzag_columns()
+    return columns | dict(design.architecture) | dict(design.hardware)
 
 
 @command()

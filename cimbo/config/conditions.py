@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cimbo import hardware
-from cimbo.config.gene_values import read_gene
+from cimbo.config.gene_values import check_range_end, read_gene
 from cimbo.config.tables import Gene, StudyTable
 from cimbo.errors import check_known
 from cimbo.hardware.array_description import FAMILY_ALIASES
@@ -40,6 +40,23 @@ def check_conditions(tables: StudyTable, family: Iterable[Choice]) -> None:
         _add_values(possible, "architecture", tables.architecture.genes)
     for table, genes in genes_to_check.items():
         _check_table(table, genes, possible)
+
+
+def check_ranges(tables: StudyTable) -> None:
+    """Check that each range of a study's genes ends where it says.
+
+    Args:
+        tables: The description of the study.
+
+    Raises:
+        BadInput: For a range whose steps do not meet its ``high``.
+    """
+    for name in ("architecture", "network", "hardware"):
+        table = getattr(tables, name)
+        if table is None:
+            continue
+        for gene, values in table.genes.items():
+            check_range_end(f"{name}.genes.{gene}", values)
 
 
 def _add_values(possible: dict[str, Values], table: str, genes: Mapping[str, Gene]) -> None:

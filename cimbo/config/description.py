@@ -10,7 +10,7 @@ from typing import Any
 
 from cimbo.config.baseline import complete_chip, largest_network_costs
 from cimbo.config.checking import checked
-from cimbo.config.conditions import check_conditions
+from cimbo.config.conditions import check_conditions, check_ranges
 from cimbo.config.evaluators import joint_evaluator, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import (
@@ -97,6 +97,7 @@ class Config:
         # Earlier releases allowed a condition that never holds, and dropped its gene: their files open
         if not self.is_stored:
             check_conditions(self.tables, self._family_genes())
+            check_ranges(self.tables)
         constraints = list(self.tables.hardware.constraints)
         if self.tables.architecture is not None:
             constraints += self.tables.architecture.constraints

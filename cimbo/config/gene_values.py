@@ -51,6 +51,24 @@ def read_gene(where: str, gene: Gene) -> Condition:
     return Condition(values, gene.active_if or None)
 
 
+def check_range_end(where: str, gene: Gene) -> None:
+    """Check that a range of steps ends at its ``high``, as a reader takes it to.
+
+    Args:
+        where: Its place, for messages.
+        gene: What the study says of the gene.
+
+    Raises:
+        BadInput: The steps do not meet ``high``; the message names the last number below it.
+    """
+    if isinstance(gene, list) or gene.values is not None or gene.high is None:
+        return
+    last = _numbers_of_range(where, gene)[-1]
+    if gene.count is None and isinstance(last, int | float) and last < gene.high / RANGE_ENDS:
+        what = f"ends at {last:g}, below its high {gene.high:g}: the steps do not meet it"
+        raise BadInput(where, what, f"write high = {last:g}, another step, or count")
+
+
 def _check_no_range(where: str, gene: GeneTable) -> None:
     """Refuse a gene that lists its values and is a range, too."""
     for key in RANGE_KEYS:

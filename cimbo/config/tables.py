@@ -41,15 +41,23 @@ class GeneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     values: Annotated[
         list[Scalar] | None, Meta(description="Numbers, texts, or true and false.")
     ] = None
-    low: Annotated[float | None, Meta(description="Least number of a range.")] = None
-    high: Annotated[float | None, Meta(description="Greatest number of a range.")] = None
+    low: Annotated[float | None, Meta(description="First number of a range.")] = None
+    high: Annotated[
+        float | None,
+        Meta(description="Last number of a range, which its steps have to meet."),
+    ] = None
     step: Annotated[
-        float | None, Meta(description="From one number to the next; with log, a factor.")
+        float | None,
+        Meta(description="From one number to the next (1 between whole ends); with log, a factor."),
     ] = None
     count: Annotated[
-        AtLeastOne | None, Meta(description="How many numbers, instead of a step.")
+        AtLeastOne | None,
+        Meta(description="How many numbers from low to high, both included, instead of a step."),
     ] = None
-    log: Annotated[bool, Meta(description="Numbers spaced by a factor.")] = False
+    log: Annotated[
+        bool,
+        Meta(description="Numbers spaced by a constant factor instead of a constant difference."),
+    ] = False
     active_if: Annotated[
         dict[str, list[Scalar]],
         Meta(description="The gene exists while each named gene has one of the listed values."),
@@ -304,8 +312,9 @@ class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     baseline: Annotated[
         dict[str, Scalar],
         Meta(
-            description="Genes of the chip drawn before any search; constraints may refer to what it "
-            "costs."
+            description="Genes of the hand-made chip that results are compared with; it is no result of the "
+            "search. Genes left out are at their defaults. Constraints may refer to what the largest network "
+            "costs on it."
         ),
     ] = {}
     objectives: Annotated[list[ObjectiveTable], Meta(min_length=1)]

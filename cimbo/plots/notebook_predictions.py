@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cimbo.analysis.surrogate_views import NORMAL_QUANTILE_95
 from cimbo.errors import BadInput
 from cimbo.plots.notebook_figures import finish, plotly, told
 from cimbo.plots.quantity import label
+from cimbo.problem.intervals import interval_90
 from cimbo.storage import Record
 
 if TYPE_CHECKING:
@@ -36,11 +36,15 @@ def predictions(study: Study, metric: str | None = None) -> Any:
         raise BadInput("plots", f"no prediction of {metric or 'anything'} was verified yet", todo)
     verified = found[metric]
     measured = [record.metrics[metric] for record in verified.records]
-    reach = [NORMAL_QUANTILE_95 * std for std in verified.stds]
+    low, high = interval_90(metric, verified.means, verified.stds)
+    reach = {
+        "array": (high - verified.means).tolist(),
+        "arrayminus": (verified.means - low).tolist(),
+    }
     dots = go.Scatter(
         x=measured,
         y=verified.means,
-        error_y={"array": reach, "thickness": 0.8, "width": 0},
+        error_y={**reach, "thickness": 0.8, "width": 0},
         mode="markers",
         name=f"{len(measured)} predictions",
         text=[told(study, record) for record in verified.records],

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from cimbo.plots import svg
 from cimbo.plots.axes import Axis, axis
 from cimbo.plots.markup import Markup, join, tag
-from cimbo.plots.quantity import amount, label, number, rough, spoken
+from cimbo.plots.quantity import amount, label, number, spoken
+from cimbo.problem.intervals import interval_90
 from cimbo.report import facts as facts_
 from cimbo.report import statistics
-from cimbo.report.facts import Facts
+from cimbo.report.facts import Facts, Prediction
 
 Array = NDArray[np.float64]
 MOST_TOLD = 400  # predictions that have a tooltip each; more are drawn as one path
@@ -114,9 +115,8 @@ def _picture(c: Checked) -> Markup:
 
 def _spans(c: Checked, x: Axis, y: Axis) -> list[tuple[float, float, float]]:
     """The predicted 90 % intervals as bars; none of what was computed."""
-    half = statistics.NORMAL_QUANTILE_95 * c.std
     spans = []
-    for m, high, low in zip(c.measured, c.mean + half, c.mean - half, strict=True):
+    for m, low, high in zip(c.measured, *interval_90(c.metric, c.mean, c.std), strict=True):
         if high > low:
             spans.append((x.at(m), y.down(high), y.down(low)))
     return spans
@@ -124,9 +124,8 @@ def _spans(c: Checked, x: Axis, y: Axis) -> list[tuple[float, float, float]]:
 
 def _tips(c: Checked) -> Sequence[str]:
     tips = []
-    half = statistics.NORMAL_QUANTILE_95 * c.std
-    for n, p, reach, m in zip(c.numbers, c.mean, half, c.measured, strict=True):
-        doubt = f" ± {rough(reach)}" if reach > 0 else ""
+    for n, p, std, m in zip(c.numbers, c.mean, c.std, c.measured, strict=True):
+        doubt = Prediction(float(p), float(std)).doubt(c.metric)
         tips.append(f"#{n}\n{number(p)}{doubt} → {amount(c.metric, m)}")
     return tips
 
@@ -136,7 +135,7 @@ def _measures(c: Checked) -> Markup:
         "n": str(len(c.measured)),
         "RMSE": amount(c.metric, statistics.rmse(c.mean, c.measured)),
         "Kendall τ": _correlation(statistics.kendall(c.mean, c.measured)),
-        "90 % interval held": _percent(statistics.coverage(c.mean, c.std, c.measured)),
+        "90 % interval held": _percent(statistics.coverage(c.mean, c.std, c.measured, c.metric)),
     }
     lines = [join([tag("dt", name), tag("dd", value)]) for name, value in entries.items()]
     return tag("dl", *lines, class_="measures")

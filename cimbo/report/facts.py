@@ -13,10 +13,11 @@ from cimbo.analysis.gene_importance import GeneImportance
 from cimbo.analysis.hypervolume_history import feasible, hypervolume_history
 from cimbo.analysis.space_ends import GeneAtAnEnd, genes_at_an_end
 from cimbo.analysis.surrogate_views import SurrogateViews
-from cimbo.plots.quantity import label
+from cimbo.plots.quantity import label, number, rough
+from cimbo.problem.intervals import NORMAL_QUANTILE_95, interval_90
 from cimbo.problem.objectives import Candidate, Constraint, Problem
 from cimbo.problem.preferences import knees
-from cimbo.report.statistics import NORMAL_QUANTILE_95
+from cimbo.problem.units import is_amount
 from cimbo.storage import Record
 
 if TYPE_CHECKING:
@@ -34,10 +35,22 @@ class Prediction:
     mean: float
     std: float
 
-    @property
-    def half(self) -> float:
-        """Half the width of the interval that holds 90 % if it is normal, which is what the report writes after ±."""
-        return NORMAL_QUANTILE_95 * self.std
+    def doubt(self, metric: str) -> str:
+        """Say how far the metric may be off with 90 %, to be written behind the mean.
+
+        Args:
+            metric: Name of the metric.
+
+        Returns:
+            " ± 0.7"; of an amount, whose interval is not even about the mean, " (0.9 to 1.6)"; nothing
+            for what was computed.
+        """
+        if self.std <= 0:
+            return ""
+        if not is_amount(metric):
+            return f" ± {rough(NORMAL_QUANTILE_95 * self.std)}"
+        low, high = interval_90(metric, self.mean, self.std)
+        return f" ({number(float(low))} to {number(float(high))})"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from cimbo.errors import BadInput
 from cimbo.plots.text_size import wrapped
-from cimbo.report import calibration, statistics
+from cimbo.problem.intervals import interval_90
+from cimbo.report import calibration
 from cimbo.report.facts import (
     RANDOM_ORIGINS,
     Facts,
@@ -167,7 +168,8 @@ def _calibration(axes: Any, facts: Facts) -> None:
         what = "no prediction was verified yet"
         raise BadInput("plot calibration", what, "search beyond the initial designs")
     c = learned[0]
-    reach = statistics.NORMAL_QUANTILE_95 * c.std
+    low, high = interval_90(c.metric, c.mean, c.std)
+    reach = np.stack([np.maximum(c.mean - low, 0.0), np.maximum(high - c.mean, 0.0)])
     style = {"fmt": "o", "ms": 2.5, "lw": 0.5, "color": "tab:blue", "ecolor": "0.7"}
     axes.errorbar(c.measured, c.mean, reach, **style)
     ends = [min(c.measured.min(), c.mean.min()), max(c.measured.max(), c.mean.max())]

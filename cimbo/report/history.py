@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from cimbo.plots.markup import Markup, join, tag, text
 from cimbo.plots.quantity import number
 from cimbo.report.facts import RANDOM_ORIGINS, Facts, volumes
 from cimbo.storage import Record
+
+LARGEST_TOLD_GAIN = 10.0  # a larger factor says only that the random designs found hardly any
 
 
 def section(facts: Facts) -> Markup:
@@ -111,8 +114,12 @@ def _reading(facts: Facts, study: Sequence[float], alone: Sequence[float]) -> Ma
         lines.append(
             f"{drawn} designs were drawn without a model (ticks on the axis; the first {facts.initial} are shaded)."
         )
-    if drawn and drawn < len(facts.records) and alone[-1] > 0:
-        lines.append(f"The others multiplied the hypervolume by {number(study[-1] / alone[-1])}.")
+    if drawn and drawn < len(facts.records):
+        gain = study[-1] / alone[-1] if alone[-1] > 0 else math.inf
+        if gain < LARGEST_TOLD_GAIN:
+            lines.append(f"The others multiplied the hypervolume by {number(gain)}.")
+        elif study[-1] > 0:
+            lines.append("Almost all of the hypervolume comes from the others.")
     if not facts.baselines:
         lines.append(
             "Compare with an independent random search of the same budget to judge the gain."

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from cimbo.problem.intervals import interval_90
+
 Array = NDArray[np.float64]
-# Half-width of the central 90 % interval of a normal distribution, in standard deviations.
-NORMAL_QUANTILE_95 = float(stats.norm.ppf(0.95))
 
 
 def rank_correlation(x: Array, y: Array) -> float | None:
@@ -91,13 +91,14 @@ def rmse(predicted: Array, measured: Array) -> float:
         return float(np.sqrt(np.mean((predicted - measured) ** 2)))
 
 
-def coverage(predicted: Array, std: Array, measured: Array) -> float | None:
+def coverage(predicted: Array, std: Array, measured: Array, metric: str = "") -> float | None:
     """Compute the share of measurements within the predicted 90 % interval.
 
     Args:
         predicted: Predicted means (n,).
         std: Predicted standard deviations (n,); 0 for what was computed.
         measured: Measurements (n,).
+        metric: Name of the metric; the interval of an amount is that of its logarithm.
 
     Returns:
         The share, 0 to 1; None where nothing was uncertain.
@@ -105,5 +106,6 @@ def coverage(predicted: Array, std: Array, measured: Array) -> float | None:
     if not (std > 0).any():
         return None
     # A value that was computed (std 0) counts as held although a logarithm and back moved its last digit.
-    reach = NORMAL_QUANTILE_95 * std + 1e-9 * np.abs(measured)
-    return float(np.mean(np.abs(measured - predicted) <= reach))
+    rounding = 1e-9 * np.abs(measured)
+    low, high = interval_90(metric, predicted, std)
+    return float(np.mean((low - rounding <= measured) & (measured <= high + rounding)))

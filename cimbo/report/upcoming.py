@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cimbo.plots.markup import Markup, tag
-from cimbo.plots.quantity import aligned, rough
+from cimbo.plots.quantity import aligned
 from cimbo.problem.objectives import Candidate
 from cimbo.report import table
 from cimbo.report.facts import Facts, Prediction, predictions
@@ -34,20 +34,17 @@ def section(facts: Facts) -> Markup:
 
 
 def _column(facts: Facts, metric: str) -> list[Markup]:
-    """A cell a design: "88.4 ± 0.7", the latter half the interval that holds 90 %; what was computed stands alone."""
+    """A cell a design: "88.4 ± 0.7" or "1.2 (0.9 to 1.6)", the interval that holds 90 %; what was computed stands alone."""
     said = [predictions(c).get(metric) for c in facts.predicted]
     means = aligned([p.mean if p else None for p in said])
-    return [_cell(p, mean) for p, mean in zip(said, means, strict=True)]
+    return [_cell(metric, p, mean) for p, mean in zip(said, means, strict=True)]
 
 
-def _cell(predicted: Prediction | None, mean: str) -> Markup:
+def _cell(metric: str, predicted: Prediction | None, mean: str) -> Markup:
     """A prediction, with the number by which the page's script sorts."""
     if predicted is None:
         return tag("td", mean, "", data_v="")
-    doubt = ""
-    if predicted.std > 0:
-        doubt = f" ± {rough(predicted.half)}"
-    return tag("td", mean, doubt, data_v=f"{predicted.mean:.10g}")
+    return tag("td", mean, predicted.doubt(metric), data_v=f"{predicted.mean:.10g}")
 
 
 def _design(facts: Facts, c: Candidate, cells: list[Markup], i: int) -> Markup:

@@ -60,7 +60,7 @@ def _summary(table: dict[str, Any]) -> str:
 
 def _rows(properties: Any, table: dict[str, Any]) -> str:
     required = table.get("required", [])
-    rows = ["| key | may be | usual | means |", "|---|---|---|---|"]
+    rows = ["| key | may be | if left out | means |", "|---|---|---|---|"]
     for key, value in properties:
         usual = "needed" if key in required else _shown(value.get("default"))
         means = _cell(value.get("description", ""))

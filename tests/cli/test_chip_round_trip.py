@@ -88,3 +88,27 @@ def test_a_design_with_fixed_properties_comes_back(tmp_path, monkeypatch, capsys
     assert "22 in every chip of the study" in capsys.readouterr().err
     assert run(["pareto", "--fix", "node_nm=28", "--study", "s.db"]) == 2
     assert "22 in every chip of the study" in capsys.readouterr().err
+
+
+def test_simulate_says_its_process_and_changes_genes_of_a_chip(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    chip = {
+        "rows": 128,
+        "cols": 128,
+        "macros_per_pe": 2,
+        "pes": 16,
+        "adc_bits": 6,
+        "planes": 4,
+        "columns_per_adc": 4,
+        "buffer_mb": 0.5,
+        "buffer_gb_s": 64,
+        "dram_channels": 1,
+    }
+    (tmp_path / "chip.json").write_text(json.dumps(chip))
+    words = ["simulate", "--network", "fmnist-vit", "--hardware", "@chip.json"]
+    assert run(words) == 0
+    told = capsys.readouterr().err
+    assert "node_nm 28 (not given, assumed), supply_v 0.9 (not given, assumed)" in told
+    smaller = said(capsys, *words, "--fix", "node_nm=22", "--format", "json")
+    (tmp_path / "chip.json").write_text(json.dumps({**chip, "node_nm": 22}))
+    assert said(capsys, *words, "--format", "json") == smaller

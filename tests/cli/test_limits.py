@@ -1,5 +1,6 @@
 """--limit: on which side a bound is, and on which metrics one can be."""
 
+import csv
 import json
 
 import pytest
@@ -87,3 +88,25 @@ def test_an_own_program_has_no_limits_on_costs_that_it_does_not_give(tmp_path, m
     said = capsys.readouterr().err
     assert "'area_mm2' is not measured" in said
     assert "area_um2" in said
+
+
+def test_csv_of_a_front_has_a_column_for_each_gene(study, capsys):
+    assert run(["pareto", "--study", study(), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["rows"] for row in rows} == {"2", "3", "4"}
+
+
+def test_an_error_that_is_drawn_in_no_design_is_refused(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_robust.py").write_text(
+        "def f(d):\n return {'latency_us': 10.0 * d['rows']}\n"
+    )
+    (tmp_path / "study.toml").write_text(
+        '[evaluator]\npython = "mine_robust:f"\n[hardware.genes]\nrows = [1, 2, 3]\n'
+        '[[objectives]]\nname = "latency_us"\ngoal = "min"\n'
+    )
+    words = ["--config", "study.toml", "--study", "own.db", "--jobs", "1"]
+    assert run(["optimize", "--budget", "2", *words]) == 0
+    assert run(["robust", "--study", "own.db", "--draws", "5"]) == 0
+    assert run(["robust", "--silicon", "2", "--study", "own.db", "--draws", "5"]) == 2
+    assert "--silicon: has no effect here" in capsys.readouterr().err

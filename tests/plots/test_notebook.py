@@ -87,7 +87,12 @@ def test_predictions_distribution_and_timeline():
     found = cimbo.plots.predictions(study, "latency_ms").data[0]
     later = [r for r in study.evaluations() if r.status == "done" and r.extra.get("predicted")]
     assert list(found.x) == [r.metrics["latency_ms"] for r in later]
-    assert found.error_y.array[0] == pytest.approx(1.645 * 0.02 * found.x[0], rel=1e-3)
+    # An amount is predicted by its logarithm: the upper bar is the longer one
+    deviation = np.sqrt(np.log1p(0.02**2))
+    median = found.y[0] * np.exp(-(deviation**2) / 2)
+    ends = median * np.exp(np.array([-1.645, 1.645]) * deviation)
+    assert found.y[0] - found.error_y.arrayminus[0] == pytest.approx(ends[0], rel=1e-3)
+    assert found.y[0] + found.error_y.array[0] == pytest.approx(ends[1], rel=1e-3)
     for curve in cimbo.plots.distribution(study, "latency_ms").data:
         assert curve.y[-1] == pytest.approx(100)
         assert list(curve.x) == sorted(curve.x, reverse=True)  # from the worst to the best
