@@ -64,7 +64,10 @@ def check_rows(
     X: Any,
     table: Array,
 ) -> None:
-    """Refuse rows that lack what was always there, and warn of rows far from what was seen.
+    """Refuse rows that lack what was always there, and warn of rows outside of what was seen.
+
+    An ordinal's value beyond its levels is taken for the nearest of them, so that neither mean nor deviation is one of the
+    value that was asked for; any other value is warned of where it is far away.
 
     Args:
         schema: The features.
@@ -75,7 +78,8 @@ def check_rows(
 
     Raises:
         PredictorError: Rows are dicts, and one of them has no such key as a feature that every row
-            had which the model was fitted to. A key with None says that a gene is inactive.
+            had which the model was fitted to (a key with None says that a gene is inactive); or the
+            schema was inferred, and a row has NaN where none of them had.
     """
     seen = metadata.get("seen")
     if not isinstance(seen, Mapping):
@@ -83,11 +87,13 @@ def check_rows(
     if is_dicts(X):
         enough_rows = metadata.get("rows", 0) >= TELLING_ROWS
         _check_keys(schema, seen if enough_rows else {}, X)
+    if not schema.closed:
+        _check_numbers(schema, seen, X, table)
     for feature, column in zip(schema.features, table.T, strict=True):
         seen_range = seen.get(feature.name)
         if feature.kind == "nominal" or not _is_seen_range(seen_range):
             continue
-        problem = _far_values(seen_range, column)
+        problem = _beyond_levels(feature, column) or _far_values(seen_range, column)
         if problem is not None:
             # The stack level makes the warning point at the caller of Model.predict.
             warnings.warn(f"feature {feature.name!r}: {problem}", OutsideWarning, stacklevel=4)
@@ -122,6 +128,49 @@ def _was_always_there(feature: Feature, seen: Mapping[str, Any]) -> bool:
     return feature.kind == "numeric"  # these are seldom genes, which may be inactive
 
 
+def _check_numbers(schema: Schema, seen: Mapping[str, Any], X: Any, table: Array) -> None:
+    """Refuse NaN in a feature that no row of the fit lacked; None in a dict says that a gene is inactive.
+
+    Args:
+        schema: The features.
+        seen: What ``seen_ranges`` found.
+        X: The rows as they were passed.
+        table: (n, d) codes of them.
+
+    Raises:
+        PredictorError: On the first such row.
+    """
+    for feature, column in zip(schema.features, table.T, strict=True):
+        seen_range = seen.get(feature.name)
+        # A text that is none of a nominal's levels is warned of, and then has the code NaN too
+        if feature.kind == "nominal" or not _is_seen_range(seen_range) or seen_range[2]:
+            continue
+        for number in np.flatnonzero(np.isnan(column)):
+            if is_dicts(X) and X[number].get(feature.name) is None:
+                continue
+            wrong = f"holds NaN in {feature.name!r}, which no row had that the model was fitted to"
+            raise PredictorError(f"row {number}", wrong, "give a number")
+
+
+def _beyond_levels(feature: Feature, column: Array) -> str | None:
+    """Say in words that values of an ordinal (n,) lie beyond its levels; None where none does."""
+    if feature.kind != "ordinal":
+        return None
+    low = float(feature.values[0])
+    high = float(feature.values[-1])
+    with np.errstate(invalid="ignore"):
+        beyond = (column < low) | (column > high)
+    if not beyond.any():
+        return None
+    first_beyond = float(column[int(np.argmax(beyond))])
+    nearest = low if first_beyond < low else high
+    return (
+        f"{first_beyond:.4g} lies beyond the {low:.4g} to {high:.4g} that the model was fitted to "
+        f"({int(beyond.sum())} of {len(column)} rows): the prediction is that of {nearest:.4g}, and its "
+        "interval does not hold; measure there, or make the feature numeric"
+    )
+
+
 def _far_values(seen_range: Sequence[float], column: Array) -> str | None:
     """Say in words that values of a column (n,) are far from the seen range; None where none is."""
     low = float(seen_range[0])
@@ -132,7 +181,7 @@ def _far_values(seen_range: Sequence[float], column: Array) -> str | None:
     first_far = float(column[int(np.argmax(far))])
     return (
         f"{first_far:.4g} is far from the {low:.4g} to {high:.4g} that the model was fitted to "
-        f"({int(far.sum())} of {len(column)} rows): do not trust what it predicts there"
+        f"({int(far.sum())} of {len(column)} rows): do not trust what it predicts there, nor its interval"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from predictors.errors import PredictorError
 from predictors.schema import Array, Schema, infer
+from predictors.schema.inputs import columns_of
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,27 @@ def settled_schema(
         The schema.
 
     Raises:
-        PredictorError: As ``predictors.infer``.
+        PredictorError: As ``predictors.infer``, and for NaN in rows whose schema is inferred.
     """
     if schema is None:
+        _check_numbers(X)
         if log is None:
             log = _spans_decade(y)
         return infer(X, log=log)
     if log is None:
         return schema
     return replace(schema, log=log)
+
+
+def _check_numbers(X: Any) -> None:
+    """Refuse NaN where no schema says which genes may be inactive. Raises PredictorError on the first row that has it."""
+    for name, column in columns_of(X).items():
+        for number, value in enumerate(column):
+            if value is not None and value != value:
+                todo = (
+                    "leave the row out; if NaN is an inactive gene, pass schema=predictors.infer(X)"
+                )
+                raise PredictorError("X", f"row {number} holds NaN in {name!r}", todo)
 
 
 def _spans_decade(y: Array) -> bool:

@@ -84,7 +84,7 @@ from cimbo.session.workers import Workers
 @click.option(
     "--near",
     default=None,
-    help="Search about here on the front: accuracy=90,latency_ms=0.01. What is far from it does not count.",
+    help="What you prefer: search about here on the front: accuracy=90,latency_ms=0.01. What is far from it does not count.",
 )
 @click.option("--retry-failed", is_flag=True, help="First evaluate failed designs again.")
 @click.option(

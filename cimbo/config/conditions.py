@@ -38,8 +38,22 @@ def check_conditions(tables: StudyTable, family: Iterable[Choice]) -> None:
     _add_values(possible, "hardware", tables.hardware.genes)
     if tables.architecture is not None:
         _add_values(possible, "architecture", tables.architecture.genes)
+    listed = _listed_values(tables)
+    if (
+        tables.hardware.simulator != "cimbo"
+    ):  # genes of its chips are the user's own, whatever their names
+        possible |= {name: v for name, v in listed.items() if name in tables.hardware.genes}
     for table, genes in genes_to_check.items():
-        _check_table(table, genes, possible)
+        _check_table(table, genes, possible, listed)
+
+
+def _listed_values(tables: StudyTable) -> dict[str, Values]:
+    """Gene to the values that the study itself lists for it."""
+    listed: dict[str, Values] = {}
+    _add_values(listed, "hardware", tables.hardware.genes)
+    if tables.architecture is not None:
+        _add_values(listed, "architecture", tables.architecture.genes)
+    return listed
 
 
 def check_ranges(tables: StudyTable) -> None:
@@ -77,18 +91,20 @@ def _values_of_known_genes(family: Iterable[Choice]) -> dict[str, Values]:
     return possible
 
 
-def _check_table(table: str, genes: Mapping[str, Gene], possible: Mapping[str, Values]) -> None:
-    """Refuse genes of a table whose ``active_if`` asks for a value that is not possible."""
+def _check_table(
+    table: str,
+    genes: Mapping[str, Gene],
+    possible: Mapping[str, Values],
+    listed: Mapping[str, Values],
+) -> None:
+    """Refuse genes of a table whose ``active_if`` asks for a value that is not possible; name those that are listed."""
     for name, gene in genes.items():
         where = f"{table}.genes.{name}"
         conditions = read_gene(where, gene).active_if or {}
         for gate, values in conditions.items():
             if gate in possible:
-                _check_values(f"{where}.active_if.{gate}", gate, values, possible[gate])
-
-
-def _check_values(where: str, gate: str, values: Iterable[Any], possible: Values) -> None:
-    """Refuse values of which one is none of the possible values of the gene ``gate``."""
-    for value in values:
-        what = f"is {shown(value)}, which {gate} never is"
-        check_known(value, dict.fromkeys(possible), where, what)
+                told = listed.get(gate, possible[gate])
+                for value in values:
+                    if value not in possible[gate]:
+                        what = f"is {shown(value)}, which {gate} never is"
+                        check_known(value, dict.fromkeys(told), f"{where}.active_if.{gate}", what)

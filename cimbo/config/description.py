@@ -11,7 +11,7 @@ from typing import Any
 from cimbo.config.baseline import complete_chip, largest_network_costs
 from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions, check_ranges
-from cimbo.config.evaluators import joint_evaluator, whole_evaluator
+from cimbo.config.evaluators import joint_evaluator, refuse_unused_stages, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import (
     check_expensive,
@@ -117,6 +117,7 @@ class Config:
         if tables.evaluator is not None:
             with naming(self.name):
                 names = [choice.name for choice in self._architecture()]
+                refuse_unused_stages(tables.fidelity)
                 evaluator = whole_evaluator(tables.evaluator, names, tables.network)
             evaluator.wanted = needed_metrics(self.problem)
             return evaluator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cimbo.config.metric_checks import kept_costs, needed_metrics
 from cimbo.config.network_settings import inference_settings, stage_bits
@@ -44,12 +45,14 @@ def joint_evaluator(
 
     Returns:
         The evaluator.
+
+    Raises:
+        BadInput: Where the stages of [[fidelity]] do not grow.
     """
     # The genes that accuracy depends on, where the study says so
     told_genes = None
     if expensive is not None and expensive.metric == published.metric_of(accuracy):
         told_genes = expensive.genes
-    images = {fidelity.images for fidelity in fidelities}
     return JointEvaluator(
         network.name,
         accuracy,
@@ -62,13 +65,38 @@ def joint_evaluator(
         more_costs=kept_costs(problem),
         wanted=needed_metrics(problem),
         stage_bits=stage_bits(network),
-        stages=tuple(sorted(images)),
+        stages=_stages(fidelities),
         chip_genes=tuple(choice.name for choice in problem.space.hardware),
         told_genes=None if told_genes is None else tuple(told_genes),
         roles=chip_roles(hardware),
         files=tuple(network.files),
         simulator_files=tuple(hardware.files),
     )
+
+
+def _stages(fidelities: Sequence[FidelityTable]) -> tuple[int, ...]:
+    """Numbers of images after which a measurement may stop. Raises BadInput where one is not above that before it."""
+    stages = [fidelity.images for fidelity in fidelities]
+    for before, after in pairwise(stages):
+        if after <= before:
+            what = f"has {after} images after {before}"
+            raise BadInput("fidelity", what, "write the stages in ascending order, each once")
+    return tuple(stages)
+
+
+def refuse_unused_stages(fidelities: Sequence[FidelityTable]) -> None:
+    """Refuse stages beside an evaluator of the user's, which would not see them.
+
+    Args:
+        fidelities: What the study says of cheaper measurements.
+
+    Raises:
+        BadInput: Where it says anything.
+    """
+    if fidelities:
+        what = "is for accuracies that cimbo measures on images, and [evaluator] measures by itself"
+        todo = "leave it out; an evaluator may return accuracy_fidelity and accuracy_std"
+        raise BadInput("fidelity", what, todo)
 
 
 def whole_evaluator(

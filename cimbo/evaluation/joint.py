@@ -15,10 +15,11 @@ from cimbo.evaluation.known_accuracies import KnownAccuracies
 from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, MeasuredAccuracy
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
-from cimbo.evaluation.racing import counted, raced
+from cimbo.evaluation.racing import check_stages, counted, raced
 from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS
 from cimbo.problem.fidelity import Race
 from cimbo.problem.noted_metrics import NotedMetrics
+from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads.inference import InferenceSettings
 
@@ -110,7 +111,10 @@ class JointEvaluator(MeasuredAccuracy):
         is_known = self.known.find(design, self.quality_metric) is not None
         if not is_known and self.stages and self.race is not None:
             source = counted(self._accuracy, self.accuracy)
-            return NotedMetrics(raced(source, design, self.fixed, self.stages, self.race, costs))
+            measured = raced(source, design, self.fixed, self.stages, self.race, costs)
+            if at_target_fidelity(measured, self.quality_metric):
+                measured |= self._interval(measured[self.quality_metric])
+            return NotedMetrics(measured)
         found = self._known_or_measured(design)
         interval = self._interval(found.metrics[self.quality_metric])
         return NotedMetrics({**found.metrics, **interval}, self._about(found))
@@ -137,10 +141,12 @@ class JointEvaluator(MeasuredAccuracy):
             raise BadInput(f"simulator {self.simulator}", what, "use cimbo")
         self._check_stage_bits()
         parts: list[Any] = [self._simulator]
+        if self.stages and not self.has_accuracy:
+            raise BadInput("fidelity", "needs an accuracy, and none is measured", "leave it out")
         if self.has_accuracy:
             parts.append(self._accuracy)  # asked for only here: it may load a learning library
             if self.stages:
-                counted(self._accuracy, self.accuracy)
+                check_stages(counted(self._accuracy, self.accuracy), self.stages)
             if DIE_ACCURACY in self.more_costs and not self._may_give(DIE_ACCURACY):
                 todo = "leave it out, or measure a shipped super-network"
                 raise BadInput(DIE_ACCURACY, f"is not measured by {self.accuracy}", todo)

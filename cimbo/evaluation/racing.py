@@ -57,6 +57,22 @@ def counted(source: object, name: str) -> CountedAccuracy:
     return source
 
 
+def check_stages(source: CountedAccuracy, stages: Sequence[int]) -> None:
+    """Check that every stage looks at a part of the images.
+
+    Args:
+        source: What measures.
+        stages: Numbers of images, ascending.
+
+    Raises:
+        BadInput: When the last stage looks at all images, or at more than there are.
+    """
+    total = source.image_count()
+    if stages[-1] >= total:
+        what = f"has a stage of {stages[-1]} images, and there are {total}"
+        raise BadInput("fidelity", what, "give fewer images than all")
+
+
 def raced(
     source: CountedAccuracy,
     design: Params,
@@ -76,7 +92,7 @@ def raced(
         costs: The design's other metrics.
 
     Returns:
-        The metrics that `stated` makes of the images that were looked at.
+        The metrics that `stated` makes of the images that were looked at; no deviation where these are all.
     """
     total = source.image_count()
     key = canonical_key(design)
@@ -90,6 +106,10 @@ def raced(
         metrics = {**costs, ACCURACY_METRIC: quality[ACCURACY_METRIC]}
         if race.is_hopeless(key, ACCURACY_METRIC, deviation, metrics):
             break
+    if (
+        seen == total
+    ):  # it deviates from nothing; that images are a sample is what the interval says
+        del quality[ACCURACY_METRIC + DEVIATION_SUFFIX]
     return quality
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import checked_kind, targets
+from cimbo.problem.objectives import Objective
 from cimbo.session.announcement import announce, tell_of_full_start
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
@@ -263,6 +264,7 @@ def optimizer_options(
     objectives = [objective.name for objective in study.problem.objectives]
     for name in settings.near or ():
         check_known(name, objectives, f"--near {name}", "is no objective")
+    _check_beats_references(study.problem.objectives, settings.near or {})
     costs = analytic_costs(context.evaluator, settings.cost_model)
     analytic = with_computed(study.problem, costs)
     learned = from_study(study, config, settings.warm_from, analytic)
@@ -284,6 +286,26 @@ def optimizer_options(
         converged=converged,
         about=settings.near,
     )
+
+
+def _check_beats_references(objectives: Sequence[Objective], near: Mapping[str, float]) -> None:
+    """Refuse a point to search near that is worse than the reference: no design there counts.
+
+    Args:
+        objectives: Those of the study.
+        near: Objective to value.
+
+    Raises:
+        BadInput: For the first value that is worse than its objective's reference.
+    """
+    for objective in objectives:
+        value = near.get(objective.name)
+        if value is None or objective.reference is None:
+            continue
+        if objective.sign * value < objective.sign * objective.reference:
+            where = f"--near {objective.name}={value:g}"
+            what = f"is worse than the reference {objective.reference:g}, where nothing counts"
+            raise BadInput(where, what, "name a point of the front that you would like")
 
 
 def analytic_costs(evaluator: StudyEvaluator, cost_model: str) -> dict[str, Any]:

@@ -39,6 +39,9 @@ COMMENTED_OPTIONS = {
 # metric = "energy_uj"
 # relation = "<="
 # bound = 40.0
+
+# [[fidelity]]             # the accuracy on so many images first, and on all only where a design may be worth it
+# images = 500             # fewer than there are; for several stages write the table again, ascending
 """,
 }
 

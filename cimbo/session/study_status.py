@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cimbo.config.reading import preset_names
+from cimbo.evaluation.racing import ACCURACY_METRIC, IMAGES_NAME
+from cimbo.problem.objectives import FIDELITY_SUFFIX, at_target_fidelity
 from cimbo.session.context import StudyContext
 from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
+from cimbo.storage import Record
 from cimbo.study.provenance import told_sources
 from cimbo.study.replicates import FAILURES_FIELD
 from cimbo.study.study import Study
@@ -27,6 +30,7 @@ OPTIONAL_FIELDS = (
     "withdrawn",
     "worse_than_references",
     "expected_gain",
+    "images",
     *LISTED_FIELDS,
 )
 
@@ -41,7 +45,8 @@ class StudyStatus:
     counts further measurements of measured designs that failed, ``withdrawn`` evaluations that count no more.
     ``worse_than_references`` says where no design is better.
     ``expected_gain``: what so many more evaluations are expected to add to the hypervolume, from ``low`` to ``high`` nine times
-    in ten; None while nothing can be said.
+    in ten; None while nothing can be said. ``images``: where accuracies are measured in stages, how many images were looked
+    at, how many there would be in full, and how many designs were ``stopped_early``.
     """
 
     study: str
@@ -70,6 +75,7 @@ class StudyStatus:
     withdrawn: int = 0
     worse_than_references: str | None = None
     expected_gain: Mapping[str, float] | None = None
+    images: Mapping[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -125,9 +131,23 @@ def status(context: StudyContext) -> StudyStatus:
         measured_by=tuple(told_sources(study.store)),
         worse_than_references=study.worse_than_references(),
         expected_gain=_expected_gain(study),
+        images=_images(records),
         withdrawn=len(withdrawn(study.store)),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
+
+
+def _images(records: Iterable[Record]) -> dict[str, int] | None:
+    """How many images measurements in stages looked at; None where none was in stages."""
+    counted = [r.metrics for r in records if IMAGES_NAME in r.metrics]
+    if not counted:
+        return None
+    in_full = [m[IMAGES_NAME] / m[ACCURACY_METRIC + FIDELITY_SUFFIX] for m in counted]
+    return {
+        "used": round(sum(m[IMAGES_NAME] for m in counted)),
+        "in_full": round(sum(in_full)),
+        "stopped_early": sum(not at_target_fidelity(m, ACCURACY_METRIC) for m in counted),
+    }
 
 
 def _expected_gain(study: Study) -> dict[str, float] | None:

@@ -11,15 +11,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from predictors.fitting import fit
 from predictors.schema import Schema, is_dicts, is_frame
 
-# What scikit-learn is asked to leave as it is: the types of values, and NaN, which is an inactive gene
+# What scikit-learn is asked to leave as it is: the types of values, and NaN, which is an inactive gene where a schema is given
+# and is refused in a line of ours where none is
 _AS_IS: dict[str, Any] = {"dtype": None, "ensure_all_finite": "allow-nan"}
 
 
 class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A predictor for Pipelines, ``cross_val_score`` and grid searches.
 
-    Takes what scikit-learn takes (arrays, frames; NaN is an inactive gene) and lists of dicts. Parameters as for
-    ``predictors.fit``. After ``fit``: ``model_``, the fitted ``predictors.Model``, and ``n_features_in_``.
+    Takes what scikit-learn takes (arrays, frames) and lists of dicts. NaN is an inactive gene where a schema is given,
+    and refused where none is. Parameters as for ``predictors.fit``. After ``fit``: ``model_``, the fitted
+    ``predictors.Model``, and ``n_features_in_``.
 
     Examples:
         >>> import predictors
@@ -112,7 +114,7 @@ class SklearnPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self.schema is not None
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags

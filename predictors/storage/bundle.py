@@ -47,7 +47,7 @@ def save(model: Model, path: str | os.PathLike[str], *, licence: str = "") -> No
 
     Raises:
         PredictorError: When the model is of a kind that cannot be stored: BoTorch's, or a
-            plug-in's.
+            plug-in's; when there is no such folder.
         OSError: When the file cannot be written.
 
     Examples:
@@ -238,6 +238,9 @@ def _seal(archive: bytes) -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it: a crash leaves the old file or the new one, never half."""
+    if not path.parent.is_dir():
+        wrong = f"the folder {path.parent} does not exist"
+        raise PredictorError(str(path), wrong, "make that folder, or name another")
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

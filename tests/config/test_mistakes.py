@@ -139,6 +139,28 @@ MISTAKES = [
         "did you mean energy_uj",
     ),
     (
+        OWN,
+        "rows = [64, 128, 256]",
+        'array = ["analog", "mine"]\nrows = { values = [64, 128], active_if = { array = ["rram"] } }',
+        "hardware.genes.rows.active_if.array",
+        "analog, mine",
+    ),
+    (WHOLE, "[expensive]", "[[fidelity]]\nimages = 9\n[expensive]", "fidelity", "leave it out"),
+    (
+        CIMBOS,
+        "[network.genes]",
+        "[[fidelity]]\nimages = 500\n[[fidelity]]\nimages = 500\n[network.genes]",
+        "fidelity",
+        "ascending",
+    ),
+    (
+        CIMBOS,
+        "[network.genes]",
+        "[[fidelity]]\nimages = 100000\n[network.genes]",
+        "fidelity",
+        "give fewer images than all",
+    ),
+    (
         CIMBOS,
         "node_nm = [22, 28]",
         'node_nm = { values = [22, 28], active_if = { array = ["rramm"] } }',
@@ -221,6 +243,7 @@ def test_a_mistake_in_a_file_is_a_line_with_its_place(
         (["optimize", "--budget", "x"], "--budget", "integer"),
         (["optimize", "--fix", "rws=64"], "rws", "rows"),
         (["optimize", "--limit", "area_mm<=3"], "area_mm", "area_mm2"),
+        (["optimize", "--near", "accuracy=1"], "--near accuracy=1", "worse than the reference"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -82,3 +82,53 @@ def test_models_of_older_bundles_refuse_missing_measures_only(model):
     assert np.isfinite(older.predict([ordinary]).mean).all()
     with pytest.raises(PredictorError, match="has no log_cycles_0"):
         older.predict([{"depth": 4}])
+
+
+def widths():
+    """Rows whose schema is inferred: widths of 16 to 256, and their costs."""
+    X = [{"width": 16 * (i % 16 + 1), "bits": 4 + i % 3} for i in range(32)]
+    return X, [0.9 * row["width"] * row["bits"] / 4 for row in X]
+
+
+def test_a_number_that_is_none_is_refused_where_a_schema_is_inferred():
+    X, y = widths()
+    broken = [*X[:3], {"width": np.nan, "bits": 4}, *X[4:]]
+    with pytest.raises(PredictorError, match="row 3 holds NaN in 'width'; leave the row out"):
+        predictors.fit(broken, y, kind="gp")
+    fitted = predictors.fit(broken, y, predictors.infer(broken), "gp")  # NaN is an inactive gene
+    assert fitted.predict([{"width": np.nan, "bits": 4}]).mean.shape == (1,)
+    fitted = predictors.fit(X, y, kind="gp")
+    for bad in ([{"width": np.nan, "bits": 4}], np.array([[np.nan, 4.0]])):
+        with pytest.raises(PredictorError, match="row 0: holds NaN in 'width', which no row had"):
+            fitted.predict(bad)
+    with pytest.raises(PredictorError, match="value inf is not allowed"):
+        fitted.predict([{"width": np.inf, "bits": 4}])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scikit_learns_door_refuses_it_too(bad):
+    X, y = widths()
+    table = np.array([[row["width"], row["bits"]] for row in X], float)
+    fitted = predictors.SklearnPredictor("gp").fit(table, y)
+    table[3, 0] = bad
+    with pytest.raises(ValueError, match=r"NaN|inf"):
+        predictors.SklearnPredictor("gp").fit(table, y)
+    with pytest.raises(ValueError, match=r"NaN|inf"):
+        fitted.predict(table)
+
+
+def test_beyond_the_levels_it_is_said_that_the_interval_does_not_hold():
+    X, y = widths()
+    fitted = predictors.fit(X, y, kind="gp")
+    with pytest.warns(OutsideWarning, match="that of 256, and its interval does not hold"):
+        beyond = fitted.predict([{"width": 300, "bits": 5}])
+    assert beyond.mean == pytest.approx(fitted.predict([{"width": 256, "bits": 5}]).mean)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    X, y = widths()
+    file = tmp_path / "nodir" / "x.cimpred"
+    with pytest.raises(
+        PredictorError, match=r"the folder .*nodir does not exist; make that folder"
+    ):
+        predictors.save(predictors.fit(X, y, kind="gp"), file)

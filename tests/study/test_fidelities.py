@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cimbo import Choice, Constraint, Objective, SearchSpace, Study
+from cimbo.config.study_config import preset
 from cimbo.evaluation.racing import raced, stated
 from cimbo.problem.fidelity import Race, deviations, share_deviation
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import canonical_key
+from cimbo.session import study_status
+from cimbo.session.context import StudyContext
 
 SPACE = SearchSpace([Choice(f"width{i}", [1, 2, 3, 4]) for i in range(6)])
 OBJECTIVES = (Objective("accuracy", "max", 50.0), Objective("latency_ms", "min", 30.0))
@@ -150,6 +153,26 @@ def test_the_deviation_is_that_of_draws_without_replacement():
     assert share_deviation(0.88, 1000, TOTAL) == pytest.approx(np.std(means), rel=0.05)
 
 
+def test_a_full_measurement_deviates_from_nothing_and_says_so():
+    images = Images()
+    full = raced(images, {"width0": 4}, {}, (200, 1000), Race(PROBLEM, ()), {"latency_ms": 1.0})
+    assert full["accuracy_images"] == TOTAL
+    assert "accuracy_std" not in full
+    front = [{"accuracy": 99.0, "latency_ms": 0.1}]
+    part = raced(images, {"width0": 4}, {}, (200, 1000), Race(PROBLEM, front), {"latency_ms": 1.0})
+    assert part["accuracy_images"] == 200
+    assert part["accuracy_std"] > 0
+
+
+def test_a_status_says_how_many_images_were_used_and_which_measurements_stopped():
+    study = Study.open(None, SPACE, OBJECTIVES)
+    designs = study.ask(3)
+    for design, seen in zip(designs, (200, 5000, 1000), strict=True):
+        study.tell(design, {**stated(seen // 2, seen, TOTAL), "latency_ms": 1.0})
+    found = study_status.status(StudyContext(study, preset("fmnist-vit")))
+    assert found.images == {"used": 6200, "in_full": 15000, "stopped_early": 2}
+
+
 def test_stated_deviations_are_read_by_metric():
     rows = [{"accuracy": 1.0, "accuracy_std": 0.3}, None, {"accuracy": 2.0}]
     assert deviations(rows, ["accuracy", "latency_ms"]).keys() == {"accuracy"}
@@ -160,7 +183,7 @@ def test_a_study_toml_declares_fidelities_and_shipped_accuracies_count_in_stretc
     from cimbo.config.study_config import load
     from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 
-    text = 'extends = "fmnist-vit"\n[[fidelity]]\nimages = 1000\n[[fidelity]]\nimages = 200\n'
+    text = 'extends = "fmnist-vit"\n[[fidelity]]\nimages = 200\n[[fidelity]]\nimages = 1000\n'
     (tmp_path / "study.toml").write_text(text)
     config = load(tmp_path / "study.toml")
     assert config.evaluator().stages == (200, 1000)
