@@ -137,7 +137,7 @@ def no_forecast(found: Optimization) -> str:
         What is missing, and how much of it.
     """
     if not found.has_references:
-        return "no forecast of the hypervolume: give every objective a reference"
+        return "no forecast of the hypervolume: it takes a reference for every objective, given when a study begins"
     return (
         f"no forecast yet: it takes a feasible design and {MIN_GAINS} evaluations after the first "
         f"that the search proposed; it has proposed {found.proposed}"

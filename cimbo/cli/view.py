@@ -81,6 +81,8 @@ def print_front(front: Front, style: str) -> None:
         say(told)
     if front.worse_than_references is not None:
         say(front.worse_than_references)
+    if front.unvalidated is not None:
+        say(front.unvalidated)
     if front.knees:
         say(f"knees of the front: {', '.join(key[:8] for key in front.knees)}")
     ends = front.ends_told()

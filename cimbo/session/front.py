@@ -14,6 +14,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.problem.preferences import by_target, by_weights, knees
 from cimbo.session.context import StudyContext
 from cimbo.session.design import Design, design
+from cimbo.session.unvalidated import unvalidated_told
 from cimbo.storage import Record
 from cimbo.study.study import Study
 
@@ -36,6 +37,7 @@ class Front:
             which this front is ranked; None where it is not, as a design is not verified so.
         hypervolume_exact: Of the front by these accuracies.
         worse_than_references: Where no design is better than the references, a line that says by how much; else None.
+        unvalidated: Where designs have parts whose costs no published chip confirms, a line that says so; else None.
     """
 
     evaluations: int
@@ -48,6 +50,7 @@ class Front:
     dropped: tuple[str, ...] | None = None
     hypervolume_exact: float | None = None
     worse_than_references: str | None = None
+    unvalidated: str | None = None
 
     def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
         """Order the front by how much each objective matters.
@@ -114,6 +117,8 @@ class Front:
             document["knees"] = list(self.knees)
         if self.worse_than_references is not None:
             document["worse_than_references"] = self.worse_than_references
+        if self.unvalidated is not None:
+            document["unvalidated"] = self.unvalidated
         return document
 
 
@@ -141,6 +146,7 @@ def front(context: StudyContext) -> Front:
         dropped=None if final is None else final.dropped,
         hypervolume_exact=None if final is None else final.hypervolume,
         worse_than_references=study.worse_than_references(),
+        unvalidated=unvalidated_told(context, records),
     )
 
 

@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
-from cimbo.errors import check_positive
+from cimbo.errors import BadInput, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.problem.objectives import Metrics
 from cimbo.problem.space import Params, SearchSpace
 from cimbo.session.front import Front
 from cimbo.session.optimize import DEFAULT_BUDGET
+from cimbo.session.text import genes_text
 from cimbo.session.workers import Workers
-from cimbo.study.readiness import check_measured
+from cimbo.study.readiness import N_TRIED_FIRST, check_measured
 from cimbo.testing import Finding
 from cimbo.testing.finding import guarded, judged, passed
 
@@ -217,12 +218,15 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
     evaluator.check()
     logger.info("evaluating a design for real, to see how long it takes")
     with one_thread():  # as a worker has it
-        design, metrics, taken = _evaluated(evaluator, about.problem.space)
-    metrics = about.problem.completed(metrics, design)
-    check_measured(about.problem, metrics, design)
+        found = _evaluated(evaluator, about.problem.space)
+    metrics = about.problem.completed(found.metrics, found.design)
+    check_measured(about.problem, metrics, found.design)
+    for failure in found.failures:
+        todo = "a search records such designs as failed and goes on"
+        yield Finding("evaluation", "WARN", failure, todo)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
-    yield _search_time(taken, budget, jobs)
+    yield _search_time(found.seconds, budget, jobs)
 
 
 def _search_time(taken: list[float], budget: int, jobs: int) -> Finding:
@@ -253,22 +257,55 @@ def _basis(taken: list[float]) -> str:
     return f"median of {len(taken) - 1}"
 
 
-def _evaluated(
-    evaluator: StudyEvaluator, space: SearchSpace
-) -> tuple[Params, Metrics, list[float]]:
-    """The last of some random designs, what it measured, and the seconds that each of them took.
+@dataclass(frozen=True)
+class _Evaluated:
+    """Some designs that were evaluated for a trial.
 
-    The first also loads weights and images. No further one is begun after `TIMED_S`.
+    Attributes:
+        design: The last one that succeeded.
+        metrics: What it measured.
+        seconds: What each that succeeded took; the first also loads weights and images.
+        failures: Of those that failed which design it was, and why.
+    """
+
+    design: Params
+    metrics: Metrics
+    seconds: list[float]
+    failures: tuple[str, ...]
+
+
+def _evaluated(evaluator: StudyEvaluator, space: SearchSpace) -> _Evaluated:
+    """Evaluate some random designs; no further one is begun after `TIMED_S`.
+
+    As a search does, it gives up when the first `N_TRIED_FIRST` fail.
 
     Returns:
-        The design, its metrics, and the seconds of each evaluation.
+        The designs.
+
+    Raises:
+        BadInput: No design can be evaluated.
+        RuntimeError: The first designs all failed; they are named.
     """
     rows = space.random_rows(MOST_TIMED, np.random.default_rng(0))
-    taken: list[float] = []
+    failures: list[str] = []
+    seconds: list[float] = []
+    succeeded: list[tuple[Params, Metrics]] = []
     for design in space.designs(rows):
         start = time.perf_counter()
-        metrics = evaluator(design)
-        taken.append(time.perf_counter() - start)
-        if sum(taken) > TIMED_S:
+        try:
+            metrics = evaluator(design)
+        except Exception as error:  # it comes from code of the user, so it may be of any kind
+            if isinstance(error, BadInput) and not error.is_about_design:
+                raise
+            reason = str(error) or type(error).__name__
+            failures.append(f"design {space.key(design)} ({genes_text(design)}) failed: {reason}")
+            if len(failures) >= N_TRIED_FIRST and not succeeded:
+                raise RuntimeError("; ".join(failures)) from None
+            continue
+        seconds.append(time.perf_counter() - start)
+        succeeded.append((design, metrics))
+        if sum(seconds) > TIMED_S:
             break
-    return design, metrics, taken
+    if not succeeded:
+        raise RuntimeError("; ".join(failures))
+    return _Evaluated(*succeeded[-1], seconds, tuple(failures))

@@ -135,9 +135,12 @@ def optimize(
     study = context.study
     stored = len(study.evaluations())
     if stored > budget:
+        done = "nothing is evaluated"
+        if settings.retry_failed:
+            done = "only what failed is evaluated again"
         logger.info(
             f"{context.path or 'the study'} holds {stored} evaluations, more than the budget of {budget}: "
-            "nothing is evaluated; give a larger --budget to go on"
+            f"{done}; give a larger --budget to go on"
         )
     checked_kind(context.config.tables.search.surrogate)  # before anything is evaluated
     with workers.connected():

@@ -17,6 +17,7 @@ from cimbo.session.context import StudyContext
 from cimbo.session.error_bars import of_designs
 from cimbo.session.optimize import optimizer_options
 from cimbo.session.text import check_writable, write_text
+from cimbo.session.unvalidated import unvalidated_told
 from cimbo.storage import Record
 
 DEFAULT_NEXT = 6  # designs a report shows that the search would verify next
@@ -241,10 +242,13 @@ def _known_options(context: StudyContext) -> OptimizerOptions:
 
 
 def _provenance(context: StudyContext) -> dict[str, str]:
-    """What the accuracies are worth where they are not measured, the command that started the study, and the versions."""
+    """What accuracies and costs are worth where that is limited, the command that started the study, and the versions."""
     about = {}
     if context.accuracy_provenance:
         about["accuracy"] = str(context.accuracy_provenance["label"])
+    told = unvalidated_told(context, context.study.pareto())
+    if told is not None:
+        about["chip model"] = told.removeprefix("note: ")
     command = context.metadata.get("command")
     if command:
         about["command"] = str(command)

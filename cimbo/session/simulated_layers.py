@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,10 @@ from cimbo.session.context import StudyContext
 from cimbo.storage import Record
 
 LONGEST_SIMULATION_S = 60.0  # what took longer is not simulated again
+N_TRIALS = 3  # as a search tries a design before it gives up: programs lack licences for a moment
 SAME_COST = 1e-6  # relative difference of the costs of two simulations of a design
+
+WithLayers = Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], list[Any]]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def simulated_layers(context: StudyContext, record: Record) -> SimulatedLayers:
         told = f"its evaluation took {record.seconds:.0f} s, too long to simulate it again"
         return SimulatedLayers(lacking=told)
     try:
-        costs, layers = with_layers(record.params)
+        costs, layers = _asked_again(with_layers, record)
     except (BadInput, RuntimeError, OSError) as error:
         return SimulatedLayers(lacking=f"it cannot be simulated again here ({error})")
     changed = _changed(record.metrics, costs)
@@ -60,6 +64,20 @@ def simulated_layers(context: StudyContext, record: Record) -> SimulatedLayers:
     if not named:
         return SimulatedLayers(lacking=f"simulator {context.evaluator.simulator} tells no layers")
     return SimulatedLayers(named)
+
+
+def _asked_again(with_layers: WithLayers, record: Record) -> tuple[Mapping[str, Any], list[Any]]:
+    """Costs and layers of a design that was simulated before, so that a failure may be one of the moment.
+
+    Raises what the simulator raises, once it failed each of N_TRIALS times.
+
+    Returns:
+        Costs by metric, and a mapping a layer.
+    """
+    for _ in range(N_TRIALS - 1):
+        with suppress(RuntimeError, OSError):
+            return with_layers(record.params)
+    return with_layers(record.params)
 
 
 def _changed(before: Mapping[str, float], now: Mapping[str, float]) -> str | None:

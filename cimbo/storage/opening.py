@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -229,4 +230,22 @@ def same_study(stored: dict[str, Any], expected: dict[str, Any] | None, path: st
         difference = first_difference(stored.get(name), expected.get(name), name)
         if difference:
             todo = "open it without a definition, or use another file"
+            if _changes_no_measurement(stored, expected):
+                todo = (
+                    "these stay as a study began; begin another one, and take its evaluations over: "
+                    "cimbo export -o rows.csv, then cimbo import rows.csv into the new study"
+                )
             raise BadInput(path, f"is another study: {difference}", todo)
+
+
+def _changes_no_measurement(stored: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    """Whether two definitions differ in references and derived metrics at most, so that evaluations of one suit the other."""
+    for name in ("space", "constraints"):
+        if first_difference(stored.get(name), expected.get(name), name):
+            return False
+    return _sought(stored) == _sought(expected)
+
+
+def _sought(definition: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Name and goal of each objective."""
+    return [(each.get("name"), each.get("goal")) for each in definition.get("objectives") or ()]

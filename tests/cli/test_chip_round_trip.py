@@ -112,3 +112,16 @@ def test_simulate_says_its_process_and_changes_genes_of_a_chip(tmp_path, monkeyp
     smaller = said(capsys, *words, "--fix", "node_nm=22", "--format", "json")
     (tmp_path / "chip.json").write_text(json.dumps({**chip, "node_nm": 22}))
     assert said(capsys, *words, "--format", "json") == smaller
+
+
+def test_a_front_of_digital_arrays_says_what_no_chip_confirms(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = STUDY.format(fixed='array = ["digital_sram", "rram"]\n')
+    (tmp_path / "study.toml").write_text(text)
+    found = said(capsys, "optimize", "--config", "study.toml", *SEARCH)
+    assert "designs have digital arrays, whose energies" in found["unvalidated"]
+    assert run(["pareto", "--study", "s.db"]) == 0
+    assert found["unvalidated"] in capsys.readouterr().err
+    (tmp_path / "study.toml").write_text(text.replace('"digital_sram", "rram"', '"charge_sram"'))
+    words = [word.replace("s.db", "other.db") for word in SEARCH]
+    assert "unvalidated" not in said(capsys, "optimize", "--config", "study.toml", *words)

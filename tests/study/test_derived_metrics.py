@@ -70,6 +70,10 @@ def test_another_expression_is_another_study(tmp_path):
     opened(tmp_path / "s.db", metrics={"edp": "energy_uj * latency_ms"}).close()
     with pytest.raises(BadInput, match="is another study: metrics"):
         opened(tmp_path / "s.db", metrics={"edp": "energy_uj + latency_ms"})
+    # What a new study of the same measurements takes over
+    objectives = [Objective("top1", "max", reference=5.0), OBJECTIVES[1]]
+    with pytest.raises(BadInput, match=r"cimbo export -o rows\.csv, then cimbo import"):
+        Study.open(tmp_path / "s.db", SPACE, objectives, metrics={"edp": "energy_uj * latency_ms"})
 
 
 def test_a_metric_that_is_missing_is_named_with_the_nearest():
