@@ -18,6 +18,7 @@ from cimbo.optimizer.derived_metrics import with_views_of_parts
 from cimbo.optimizer.surrogates import View, targets
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
+from cimbo.study.provenance import measured_alike
 from cimbo.study.study import Study
 
 logger = logging.getLogger("cimbo")
@@ -151,7 +152,7 @@ def from_study(
 ) -> dict[str, Any]:
     """Start a study from another one.
 
-    What the same evaluator measured of designs that the new space holds too is told to it. Where
+    What the same evaluator measured, in the same version, of designs that the new space holds too is told to it. Where
     that is not all that succeeded, priors are learned from what succeeded.
 
     Args:
@@ -174,10 +175,9 @@ def from_study(
         old = from_definition(str(file), other.metadata)
         records = other.evaluations()
         space = other.problem.space
+        alike = measured_alike(other.store, records, config.evaluator())
     wanted = targets(study.problem)
-    alike = []
-    if old.evaluator().fingerprint() == config.evaluator().fingerprint():
-        alike = _complete(transfer.fitting(study.problem.space, records), wanted)
+    alike = _complete(transfer.fitting(study.problem.space, alike), wanted)
     tell(study, [Row(record.params, record.metrics) for record in alike])
     others = _complete(records, ())
     learned = []

@@ -9,7 +9,7 @@ refers to none was made by the configuration that the study was started with.
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo import hardware
@@ -311,6 +311,25 @@ def reference(record: Record, known: Mapping[str, Any]) -> str | None:
     if isinstance(found, str):
         return found
     return first
+
+
+def measured_alike(store: Store, rows: Sequence[Record], evaluator: object) -> list[Record]:
+    """Return the evaluations of a study that an evaluator would give again.
+
+    Args:
+        store: The study file.
+        rows: Evaluations of it.
+        evaluator: What would evaluate.
+
+    Returns:
+        Those of ``rows`` that were measured under the evaluator's fingerprint, or told from outside.
+    """
+    known, fingerprint = fingerprints(store), _fingerprint(evaluator)
+    would_differ = set()
+    for name, before in known.items():
+        if TOLD_PART not in before and changes(before, fingerprint):
+            would_differ.add(name)
+    return [row for row in rows if reference(row, known) not in would_differ]
 
 
 def _of_the_first_rows(store: Store) -> dict[str, Any]:

@@ -41,3 +41,17 @@ def test_a_budget_that_is_spent_by_what_is_taken_over_is_told(
     told = capsys.readouterr().err
     assert ("the 6 evaluations taken over from a.db count" in told) == is_told
     assert (f"such as --budget {6 + budget}" in told) == is_told
+
+
+def test_what_an_older_version_measured_is_not_taken_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    module = Path("versions_of_it.py")
+    text = "def evaluate(d):\n    return {'accuracy': d['depth'], 'latency_ms': d['depth'] * 100 / d['rows']}\n"
+    module.write_text(text)
+    Path("study.toml").write_text(STUDY.format(module=module.stem))
+    words = ["optimize", "--config", "study.toml", "--jobs", "1"]
+    assert run([*words, "--study", "a.db", "--budget", "6"]) == 0
+    module.write_text(text.replace("d['depth'],", "d['depth'] / 2,"))
+    capsys.readouterr()
+    assert run([*words, "--study", "b.db", "--warm-from", "a.db", "--budget", "7"]) == 0
+    assert "took over 0 of 6 evaluations" in capsys.readouterr().err
