@@ -1,4 +1,4 @@
-"""What a chip's arrays make of a layer's product, as one die of it has it: two forms, and where each stands.
+"""Errors of a chip's arrays in the product of a layer: an overview of the two forms, and their old names.
 
 * The bit-accurate form (:mod:`cimbo.supernets.bit_accurate`) computes every partial sum and every reading of a converter.
   It verifies finalists.

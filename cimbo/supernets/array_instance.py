@@ -1,4 +1,4 @@
-"""The arrays of a chip as they were made, and what of a design decides them."""
+"""The arrays of a chip for an accuracy measurement, and the genes of a design that decide them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cimbo.hardware.array_description import (
 from cimbo.hardware.cell_errors import ArrayConditions
 from cimbo.workloads.precision import is_precision_gene
 
-N_DIES = 4  # chips over which errors that are fixed once a chip is made are averaged
+N_DIES = 4  # dies over which errors that differ from chip to chip are averaged
 DEFAULT_ROWS = 128  # rows of a chip that does not say
 #: The genes of a chip that decide the accuracy on it.
 ACCURACY_GENES = tuple(sorted(ARRAY_GENES))
@@ -24,11 +24,11 @@ ACCURACY_GENES = tuple(sorted(ARRAY_GENES))
 
 @dataclass(frozen=True)
 class ArrayInstance:
-    """The arrays of a chip as they were made.
+    """The arrays of a chip, of which several dies may be looked at.
 
     Attributes:
-        array: what they compute with.
-        seed: of everything that differs between two chips of one design.
+        array: description of the arrays.
+        seed: seed of everything that differs between two dies of one design.
         most_dies: how many dies are looked at at most.
     """
 
@@ -45,12 +45,12 @@ class ArrayInstance:
 
 
 def with_ideal_converters(array: ArrayDescription) -> ArrayDescription:
-    """Gives the array converters that do not err and a range for every layer, input step and slice.
+    """Replace an array's converters by ideal ones: without errors, with a range for every layer, step and slice.
 
     Word lines then take inputs of either sign and a slice is the difference of two cells, so that
-    sums are small about zero. A range that is fixed stays fixed. It is the kindest array there can
-    be, and what the shipped weights were trained for; the cost model charges for the array as
-    described, not for this one.
+    sums are small and around zero. A range that is fixed stays fixed. This is the best that any
+    array could do, and what the shipped weights were trained for; the cost model charges for the
+    array as described, not for this one.
 
     Args:
         array: The array as described.
@@ -86,17 +86,17 @@ def arrays(
     ideal: bool,
     conditions: ArrayConditions = USUAL_CONDITIONS,
 ) -> ArrayInstance | None:
-    """The arrays of the chip in ``design``.
+    """Make the arrays of the chip in a design.
 
     Args:
         design: genes of a network and of a chip.
-        seed: of the dies.
-        ideal: whether converters are taken as `with_ideal_converters` has them.
-        conditions: under what cells and converters err.
+        seed: seed of the dies.
+        ideal: whether converters are replaced by ideal ones (`with_ideal_converters`).
+        conditions: conditions on which the errors of cells and converters depend.
 
     Returns:
-        The arrays; None where ``design`` names no array and no converter, so that nothing is known of a chip. Where it
-        has stages of few bits all the same, exact arrays round their operands.
+        The arrays. None where ``design`` names neither array nor converter, so that there is no
+        chip; but if it has stages of few bits, digital arrays, which only round operands.
 
     Raises:
         BadInput: As ``describe_array`` does.

@@ -51,16 +51,18 @@ CUBIC_PEAK = 1.5 * math.sqrt(3.0)  # x (1 - x^2) times this has its extremes at 
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """The cells as the converters of one input step see them.
+    """The cells of a layer, scaled as the converters of one input step see them.
+
+    "Steps as built" are the converter's own steps, full scale over 2^bits.
 
     Attributes:
-        cells: (groups, rows, outputs * slices) in steps of the converter as built.
-        constant: (groups, 1, outputs * slices) what a sum of nothing reads: the converters' offsets, less the centre of
-            their curve.
-        coarser: steps as built become readings by this factor, where a step is finer than a cell; None elsewhere.
-        highest: the highest reading; a number where all are alike, else (groups or 1, 1, outputs * slices).
-        noise: standard deviation of a reading in steps as built, likewise.
-        worth: (groups or 1, slices) of one reading; of the one group where it is cut out.
+        cells: Contents of the cells in steps as built, (groups, rows, outputs * slices).
+        constant: Reading of an empty sum, in steps as built: the converters' offsets, less the centre of their curve,
+            (groups, 1, outputs * slices).
+        coarser: Factor that turns steps as built into readings where the former are finer than a cell; None elsewhere.
+        highest: Highest reading; a number where all are alike, else (groups or 1, 1, outputs * slices).
+        noise: Standard deviation of a reading in steps as built, a number or a tensor likewise.
+        worth: Value of one reading in steps of a weight, (groups or 1, slices); (slices,) for a single group.
     """
 
     cells: Tensor
@@ -94,6 +96,7 @@ class WrittenStep:
 
 
 def _of_groups(values: Tensor | float, some: slice) -> Tensor | float:
+    """The values of some groups; a number, or values that all groups share, as they are."""
     if isinstance(values, Tensor) and len(values) > 1:
         return values[some]
     return values
@@ -103,7 +106,7 @@ class BitAccurateMVM:
     """A layer written into the cells of one die: inputs (groups, samples, rows) -> (groups, samples, outputs).
 
     Args:
-        array: what the array computes with.
+        array: description of the array.
         weight: (groups, outputs, rows) weights in float.
         random: the die's generator; cells and converters draw their fixed errors from it at once.
         shared_range: whether the groups share one converter range (a depthwise convolution) or have one each (several
@@ -136,17 +139,20 @@ class BitAccurateMVM:
 
     @property
     def weight(self) -> Tensor:
-        """(groups, outputs, rows): the weights that the cells hold in effect."""
+        """The weights that the cells hold in effect, errors included, (groups, outputs, rows)."""
         held = (self.cells @ self.places).transpose(1, 2) - self.weight_offset
         result: Tensor = held * self.scale
         return result
 
     @property
     def _column_sums(self) -> Tensor:
-        """(groups, outputs): what a column adds up to, in steps of a weight, as it was read once it was written.
+        """The sum of the weights of each column as its cells hold them, in steps of a weight, (groups, outputs).
 
-        A chip subtracts it, times the inputs' zero point, behind its converters; taken from the weights that were meant it
-        would leave an error as large as the products themselves.
+        A chip subtracts it, times the inputs' zero point, behind its converters. It reads the column once after writing
+        it: the sum of the intended weights would leave an error as large as the products themselves.
+
+        Returns:
+            Sums, (groups, outputs).
         """
         return (self.cells.sum(1) @ self.places) - self.weight_offset * self.cells.shape[1]
 
@@ -173,7 +179,7 @@ class BitAccurateMVM:
         self.converters: list[ConverterRange] = converter_ranges(self.array, scales)
 
     def _input_steps(self, inputs: Tensor) -> Iterator[Tensor]:
-        """What the word lines carry, step by step: each (groups, samples, rows), whole."""
+        """Yield what the word lines carry in each input step: whole numbers, (groups, samples, rows)."""
         return digits(self.range.whole(inputs), self.range.bits, self.array.dac_bits)
 
     def _is_lossless(self) -> bool:
@@ -183,7 +189,13 @@ class BitAccurateMVM:
     # ---- the product ------------------------------------------------------------------------------------------------
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Multiplies ``inputs`` (groups, vectors, rows) by the weights, bit step by bit step."""
+        """Multiply ``inputs`` (groups, samples, rows) by the weights, input step by input step.
+
+        Offsets and zero points that were added to make numbers positive are subtracted again.
+
+        Returns:
+            Products, (groups, samples, outputs).
+        """
         whole = self.range.whole(inputs)
         if self._is_lossless():
             product = torch.bmm(whole, self.whole.transpose(1, 2))
@@ -195,22 +207,42 @@ class BitAccurateMVM:
         return result
 
     def _read_all(self, whole: Tensor) -> Tensor:
-        """What the readings sum up to, some groups and samples at a time."""
+        """Sum up the readings for whole inputs, some groups and samples at a time.
+
+        So many are taken at once that the sums stay in the cache (SUMS_AT_ONCE).
+
+        Args:
+            whole: Inputs as whole numbers, (groups, samples, rows).
+
+        Returns:
+            Sums, (groups, samples, outputs).
+        """
         groups, rows, outputs, slices = self.cells.shape
         size = max(outputs * slices, rows)
-        samples = max(1, SUMS_AT_ONCE // size)
-        together = 1  # groups with a range of their own are few; others are taken so that each gets many samples
+        samples_at_once = max(1, SUMS_AT_ONCE // size)
+        groups_at_once = (
+            1  # groups with a range of their own are few, and differ in their converters
+        )
         if self.shared_range:
-            together = max(1, SUMS_AT_ONCE // (size * min(samples, whole.shape[1])))
-        found, steps = [], self._written_steps()
-        for start in range(0, groups, together):
-            some = slice(start, start + together)
-            each = [step.of_groups(some) for step in steps]
-            found.append(torch.cat([self._read(p, each) for p in whole[some].split(samples, 1)], 1))
-        return torch.cat(found)
+            groups_at_once = max(1, SUMS_AT_ONCE // (size * min(samples_at_once, whole.shape[1])))
+        sums, steps = [], self._written_steps()
+        for start in range(0, groups, groups_at_once):
+            some = slice(start, start + groups_at_once)
+            own_steps = [step.of_groups(some) for step in steps]
+            parts = whole[some].split(samples_at_once, 1)
+            sums.append(torch.cat([self._read(part, own_steps) for part in parts], 1))
+        return torch.cat(sums)
 
     def _read(self, whole: Tensor, written: list[WrittenStep]) -> Tensor:
-        """What the readings sum up to, (groups, samples, outputs), for whole inputs (groups, samples, rows)."""
+        """Sum up the readings of all input steps, blocks of rows and slices.
+
+        Args:
+            whole: Inputs as whole numbers, (groups, samples, rows).
+            written: The cells of these groups, for each input step.
+
+        Returns:
+            Sums, (groups, samples, outputs).
+        """
         slices = len(self.places)
         outputs = written[0].cells.shape[-1] // slices
         total = torch.zeros(len(whole) * whole.shape[1] * outputs)
@@ -227,28 +259,30 @@ class BitAccurateMVM:
         return total.view(len(whole), -1, outputs)
 
     def _written_steps(self) -> list[WrittenStep]:
-        """The cells as each input step's converters read them."""
+        """The cells as each input step's converters see them; steps that share converters share cells."""
         outputs = self.cells.shape[2]
-        found: list[WrittenStep] = []
+        written: list[WrittenStep] = []
         for number, converter in enumerate(self.converters):
-            place = 2.0 ** (self.array.dac_bits * number)
+            place = 2.0 ** (self.array.dac_bits * number)  # value of the step's input bits
             worth = place * self.places * converter.step
             if number and converter is self.converters[number - 1]:
-                found.append(replace(found[-1], worth=worth))
+                written.append(replace(written[-1], worth=worth))
                 continue
-            built = converter.step / converter.built_steps
-            finer = converter.built_steps
-            found.append(
+            step_as_built = converter.step / converter.built_steps
+            coarser = None
+            if not bool((converter.built_steps == 1).all()):
+                coarser = one_or_each(1 / converter.built_steps, outputs)
+            written.append(
                 WrittenStep(
-                    cells=(self.cells / built[:, None, None]).flatten(2),
+                    cells=(self.cells / step_as_built[:, None, None]).flatten(2),
                     constant=(self.column_offsets - self._curve_centre).flatten(2),
-                    coarser=None if bool((finer == 1).all()) else one_or_each(1 / finer, outputs),
+                    coarser=coarser,
                     highest=one_or_each(converter.largest_code, outputs),
-                    noise=self._noise(built, outputs),
+                    noise=self._noise(step_as_built, outputs),
                     worth=worth,
                 )
             )
-        return found
+        return written
 
     @property
     def _curve_centre(self) -> float:
@@ -258,12 +292,15 @@ class BitAccurateMVM:
         return 2.0**self.array.adc_bits / 2
 
     def _convert(self, sums: Tensor, step: WrittenStep, spare: Tensor) -> Tensor:
-        """Reads sums (groups, samples, outputs * slices), in steps as built from the curve's centre; in place.
+        """Convert sums to readings, in place.
 
-        ``spare``: room for as many numbers, where the curve is bent.
+        Args:
+            sums: (groups, samples, outputs * slices), in steps as built, counted from the curve's centre.
+            step: The cells and converters of the input step.
+            spare: Memory of the same shape, used where the curve is bent.
 
         Returns:
-            The readings, in the same place.
+            The readings, in the memory of ``sums``.
         """
         self._disturbed_sums(sums, step, spare)
         lowest: float | Tensor = 0.0
@@ -272,7 +309,7 @@ class BitAccurateMVM:
         return clamp_between(sums.round_(), lowest, step.highest)
 
     def _disturbed_sums(self, sums: Tensor, step: WrittenStep, spare: Tensor) -> Tensor:
-        """Sums as `_convert` takes them, bent and noisy, in steps of a reading; in place."""
+        """Add non-linearity and noise to sums as `_convert` takes them, in place; the result is in steps of a reading."""
         if self.array.inl_lsb:
             self._bend(sums, spare)
             sums.add_(self._curve_centre)
@@ -285,30 +322,40 @@ class BitAccurateMVM:
         return sums
 
     def _noise(self, built: Tensor, outputs: int) -> Tensor | float:
-        """Standard deviation of the readings of converters whose steps are ``built`` cells, in these steps."""
+        """Standard deviation of readings, in steps as built; ``built`` (groups or 1, slices) is a step in cells."""
         of_sums = torch.tensor(self.array.sum_noise) / built
         return one_or_each(torch.hypot(of_sums, torch.tensor(self.array.noise_lsb)), outputs)
 
     def _drawn(self, sums: Tensor) -> Tensor:
+        """Standard normal numbers of the shape of ``sums``."""
         return stretch(sums.numel(), self._place).view(sums.shape)
 
     def _bend(self, sums: Tensor, spare: Tensor) -> None:
-        """Adds the cubic that a converter's curve is off a straight line by, none beyond the curve's ends."""
+        """Add the deviation of the converters' curve from a straight line, in place.
+
+        The deviation is the cubic slope x (1 - (x / end)^2), whose extremes are plus and minus ``inl_lsb``; it is 0 beyond
+        the ends of the curve.
+
+        Args:
+            sums: In steps as built, counted from the curve's centre.
+            spare: Memory of the same shape.
+        """
         end = 2.0**self.array.adc_bits / 2
         slope = CUBIC_PEAK * self.array.inl_lsb / end
-        # sums + x slope (1 - (x / end)^2), x clipped to the curve; where x is at an end the second term is zero, so that
-        # clipping the square alone serves.
+        # As x + slope x (1 - (x / end)^2) = x (1 + slope - slope x^2 / end^2). Clipping x^2 to end^2
+        # makes the deviation 0 beyond the ends.
         torch.mul(sums, sums, out=spare)
         spare.clamp_max_(end**2)
         torch.add(torch.tensor(slope + 1.0), spare, alpha=-slope / end**2, out=spare)
         sums.mul_(spare)
 
     def _place(self, most: int) -> int:
+        """A random whole number from 0 to ``most``."""
         return int(torch.randint(most + 1, (1,), generator=self._random))
 
 
 def one_or_each(values: Tensor, outputs: int) -> Tensor | float:
-    """Gives values as one number where all are alike, else for each column of cells.
+    """Turn values of slices into one number where all are alike, else into one for each column of cells.
 
     Args:
         values: (groups or 1, slices).

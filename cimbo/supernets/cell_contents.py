@@ -1,9 +1,9 @@
-"""Weights in the cells of an array: cut into slices, and what the cells of a die hold instead.
+"""Weights in the cells of an array: how they are cut into slices, and what the cells of a die really hold.
 
-A weight is a whole number of steps cut into slices of ``cell_bits``. In two's complement the highest slice counts negative.
-Where several bits are read at once a sign bit cannot count by itself: weights then stand as offset codes, whose highest bit
-is the inverse of the sign's. In differential form a slice is the difference of two cells. Columns that are summed before they
-are converted become one slice, once each cell holds what it holds.
+A weight is a whole number of steps, cut into slices of ``cell_bits``. In two's complement the highest slice counts negative.
+Where several bits are read at once, a sign bit cannot count by itself: weights are then written as offset codes, whose highest
+bit is the inverse of the sign's. In differential form a slice is the difference of two cells. Columns that are summed before
+they are converted become one slice, after the errors of their cells were drawn.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class WeightSlices:
     """Weights cut into slices.
 
     Attributes:
-        cells: (groups, rows, outputs, slices) what is written into each cell, or pair of cells.
-        places: (slices,) what one unit of each slice is worth, in steps of a weight.
+        cells: What is written into each cell, or pair of cells, (groups, rows, outputs, slices).
+        places: Value of one unit of each slice, in steps of a weight, (slices,).
     """
 
     cells: Tensor
@@ -45,7 +45,7 @@ def is_differential(array: ArrayDescription) -> bool:
 
 
 def weight_offset(array: ArrayDescription) -> float:
-    """Computes what every weight is raised by in the cells.
+    """Compute the offset that is added to every weight before it is written into cells.
 
     Args:
         array: The array.
@@ -60,7 +60,7 @@ def weight_offset(array: ArrayDescription) -> float:
 
 
 def weight_slices(array: ArrayDescription, whole: Tensor) -> WeightSlices:
-    """Cuts weights into what is written into cells.
+    """Cut weights into the slices that are written into cells.
 
     Args:
         array: The array.
@@ -69,22 +69,23 @@ def weight_slices(array: ArrayDescription, whole: Tensor) -> WeightSlices:
     Returns:
         Their slices, the lowest first.
     """
-    bits, each = array.weight_bits, array.cell_bits
+    bits, cell_bits = array.weight_bits, array.cell_bits
     offset = weight_offset(array)
     if is_differential(array):
-        slices = list(digits(whole, array.magnitude_bits, each))
+        slices = list(digits(whole, array.magnitude_bits, cell_bits))
     elif offset:
-        slices = list(digits(whole + offset, bits, each))
-    else:
-        slices = list(digits(torch.where(whole < 0, whole + 2.0**bits, whole), bits, each))
-    places = 2.0 ** (each * torch.arange(len(slices)))
+        slices = list(digits(whole + offset, bits, cell_bits))
+    else:  # two's complement
+        codes = torch.where(whole < 0, whole + 2.0**bits, whole)
+        slices = list(digits(codes, bits, cell_bits))
+    places = 2.0 ** (cell_bits * torch.arange(len(slices)))
     if not (is_differential(array) or offset):
         places[-1] = -places[-1]
     return WeightSlices(torch.stack(slices, -1), places)
 
 
 def summed_columns(array: ArrayDescription, slices: WeightSlices) -> WeightSlices:
-    """Sums neighbouring columns, each by what it is worth, as an array does before it converts them.
+    """Sum neighbouring columns, weighted by their places, as an array does before it converts them.
 
     Args:
         array: The array.
@@ -96,15 +97,15 @@ def summed_columns(array: ArrayDescription, slices: WeightSlices) -> WeightSlice
     columns = array.digit_bits // array.cell_bits
     if columns == 1:
         return slices
-    missing = -slices.cells.shape[-1] % columns
-    together = F.pad(slices.cells, (0, missing)).unflatten(-1, (-1, columns))
+    missing = -slices.cells.shape[-1] % columns  # to a multiple of ``columns``
+    grouped = F.pad(slices.cells, (0, missing)).unflatten(-1, (-1, columns))
     weights = 2.0 ** (array.cell_bits * torch.arange(columns))
-    cells = together @ weights
+    cells = grouped @ weights
     return WeightSlices(cells, 2.0 ** (array.digit_bits * torch.arange(cells.shape[-1])))
 
 
 def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generator) -> Tensor:
-    """Draws what cells hold.
+    """Draw what the cells of a die hold, given what was written into them.
 
     Args:
         array: The array.
@@ -125,7 +126,17 @@ def cell_contents(array: ArrayDescription, cells: Tensor, random: torch.Generato
 
 
 def _held(array: ArrayDescription, written: Tensor, full: int, random: torch.Generator) -> Tensor:
-    """What cells hold as shares of their full scale, ``written`` being whole numbers from 0 to ``full``."""
+    """Draw what cells hold, as fractions of their full scale.
+
+    Args:
+        array: The array.
+        written: Levels that were written, whole numbers from 0 to ``full``, of any shape.
+        full: The highest level.
+        random: The die's generator.
+
+    Returns:
+        Contents, of the same shape.
+    """
     levels = torch.arange(full + 1) / float(full)
     means, deviations = levels, torch.full_like(levels, array.cell_noise)
     if array.cell_levels:
@@ -144,7 +155,7 @@ def _held(array: ArrayDescription, written: Tensor, full: int, random: torch.Gen
 
 
 def interpolate(values: Tensor, points: Sequence[float], heights: Sequence[float]) -> Tensor:
-    """Reads the straight lines through some points at many values; level beyond the ends.
+    """Interpolate linearly between known points at many values; constant beyond the ends.
 
     Args:
         values: Where to read, of any shape.

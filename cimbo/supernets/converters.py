@@ -1,8 +1,8 @@
-"""What the converters of an array read: their full scale, their steps, and whether every sum survives.
+"""The converters of an array: their full scale, their steps, and whether they read every sum exactly.
 
-A full scale is the largest sum there can be (``fixed``), or set by references to the mean and RANGE_DEVIATIONS standard
-deviations of the sums of a calibration sample, or wider where the converter has codes to spare: once a layer (``layer``) or
-once a layer, input step and slice (``layer_and_digit``).
+The full scale follows the array's range policy. ``fixed``: the largest sum there can be. ``layer``, ``layer_and_digit``:
+references set it, once for a layer or once for a layer, input step and slice, to the mean plus RANGE_DEVIATIONS standard
+deviations of the sums of a calibration sample, or wider where the converter has codes to spare.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SAFE_DEVIATIONS = 5.0
 
 @dataclass(frozen=True)
 class ConverterRange:
-    """How the converters of one input step read, each field (groups or 1, slices).
+    """Steps and range of the converters of one input step, each field (groups or 1, slices).
 
     Attributes:
-        step: distance of two readings, in cells; at least one, for sums are whole.
-        built_steps: steps of the converter as built in one ``step``; below one where it is finer than a cell.
-        largest_code: highest reading, in ``step``.
+        step: distance of two readings, in cells; at least 1, because sums are whole numbers of cells.
+        built_steps: ``step`` over the converter's own step; above 1 where that is finer than a cell.
+        largest_code: highest reading, in units of ``step``.
     """
 
     step: Tensor
@@ -42,11 +42,11 @@ class ConverterRange:
 
 @dataclass(frozen=True)
 class SumMoments:
-    """What the partial sums of one input step are like, each field (groups, slices).
+    """Moments of the partial sums of one input step, each field (groups, slices).
 
     Attributes:
-        mean: Their mean, in cells.
-        square: Their mean square.
+        mean: Mean of the sums, in cells.
+        square: Mean of the squared sums.
     """
 
     mean: Tensor
@@ -54,27 +54,28 @@ class SumMoments:
 
 
 def row_blocks(array: ArrayDescription, rows: int) -> list[slice]:
-    """Lists the rows of a layer that are summed at once.
+    """Cut the rows of a layer into blocks that are summed at once.
 
     Args:
         array: The array.
         rows: Rows of the layer.
 
     Returns:
-        Stretches of rows, in order.
+        The blocks, in order; the last one may reach beyond the rows.
     """
-    each = array.rows_active
-    return [slice(start, start + each) for start in range(0, rows, each)]
+    block_rows = array.rows_active
+    return [slice(start, start + block_rows) for start in range(0, rows, block_rows)]
 
 
 def sum_moments(array: ArrayDescription, cells: Tensor, step: Tensor) -> SumMoments:
-    """Computes mean and mean square of one input step's partial sums.
+    """Compute the mean and the mean square of one input step's partial sums.
 
-    By way of the rows' products with each other: c' (P' P) c costs less than every sum of P c.
+    For inputs P and cells c the sums are P c, and the sum of their squares is c' (P' P) c, which
+    takes less time than computing every sum.
 
     Args:
         array: The array.
-        cells: What they hold, (groups, rows, outputs, slices).
+        cells: What the cells hold, (groups, rows, outputs, slices).
         step: What the word lines carry, (groups, samples, rows).
 
     Returns:
@@ -83,10 +84,10 @@ def sum_moments(array: ArrayDescription, cells: Tensor, step: Tensor) -> SumMome
     groups, rows, outputs, slices = cells.shape
     means, squares = [], []
     for block in row_blocks(array, rows):
-        each, held = step[..., block], cells[:, block].flatten(2)
-        together = torch.bmm(each.transpose(1, 2), each)
-        square = torch.bmm(together, held).mul_(held).view(groups, -1, slices).sum(1)
-        mean = torch.bmm(each.mean(1, keepdim=True), held).view(groups, outputs, slices)
+        inputs, held = step[..., block], cells[:, block].flatten(2)
+        gram = torch.bmm(inputs.transpose(1, 2), inputs)
+        square = torch.bmm(gram, held).mul_(held).view(groups, -1, slices).sum(1)
+        mean = torch.bmm(inputs.mean(1, keepdim=True), held).view(groups, outputs, slices)
         squares.append(square / (step.shape[1] * outputs))
         means.append(mean.mean(1))
     return SumMoments(torch.stack(means).mean(0), torch.stack(squares).mean(0).clamp_min_(0))
@@ -95,51 +96,51 @@ def sum_moments(array: ArrayDescription, cells: Tensor, step: Tensor) -> SumMome
 def full_scales(
     array: ArrayDescription, moments: Sequence[SumMoments], *, shared_range: bool
 ) -> list[Tensor]:
-    """Sets the ranges of the converters.
+    """Set the full scales of the converters by the array's range policy.
 
     Args:
         array: The array.
-        moments: Of the sums of each input step.
+        moments: Moments of the sums of each input step.
         shared_range: Whether the groups share one range.
 
     Returns:
-        From zero to the end of the range of each input step's converters, in cells, each
+        For each input step the end of its converters' range, counted from zero in cells,
         (groups or 1, slices).
     """
     largest = float(array.largest_sum)
-    found = [_needed(array, each, shared_range=shared_range) for each in moments]
+    needed = [_needed_scale(array, step, shared_range=shared_range) for step in moments]
     if array.range_policy == "fixed":
-        return [torch.full_like(scale, largest) for scale in found]
+        return [torch.full_like(scale, largest) for scale in needed]
     if array.range_policy == "layer":
-        most = torch.stack(found).amax(0).amax(-1, keepdim=True)
-        return [most.expand_as(scale) for scale in found]
-    return found
+        most = torch.stack(needed).amax(0).amax(-1, keepdim=True)
+        return [most.expand_as(scale) for scale in needed]
+    return needed
 
 
-def _needed(array: ArrayDescription, moments: SumMoments, *, shared_range: bool) -> Tensor:
+def _needed_scale(array: ArrayDescription, moments: SumMoments, *, shared_range: bool) -> Tensor:
     """The full scale that holds nearly all sums of an input step, (groups or 1, slices)."""
     mean, square = moments.mean, moments.square
     if shared_range:
         mean, square = mean.mean(0, keepdim=True), square.mean(0, keepdim=True)
     codes = 2.0**array.adc_bits / (2 if is_differential(array) else 1)
-    finest = max(1.0, FINEST_STEP * codes)
+    narrowest = max(1.0, FINEST_STEP * codes)
     centre = mean
-    if is_differential(array):
+    if is_differential(array):  # the range is symmetric about zero
         centre = torch.zeros_like(mean)
-    spread = (square - centre.square()).clamp_min_(0).sqrt_()
-    needed = (centre + RANGE_DEVIATIONS * spread).clamp_min_(finest)
-    return needed.clamp_(max=float(array.largest_sum))
+    deviation = (square - centre.square()).clamp_min_(0).sqrt_()
+    scale = (centre + RANGE_DEVIATIONS * deviation).clamp_min_(narrowest)
+    return scale.clamp_(max=float(array.largest_sum))
 
 
 def converter_ranges(array: ArrayDescription, scales: Sequence[Tensor]) -> list[ConverterRange]:
-    """Gives the converters of each input step.
+    """Work out the steps of the converters of each input step.
 
     Args:
         array: The array.
-        scales: Their full scales, as :func:`full_scales` gives them.
+        scales: Full scales of each input step, as :func:`full_scales` returns them.
 
     Returns:
-        One object for all input steps where they share a range.
+        The converters of each input step; all the same object where the steps share a range.
     """
     first = _converter_range(array, scales[0])
     if array.range_policy != "layer_and_digit":
@@ -148,35 +149,42 @@ def converter_ranges(array: ArrayDescription, scales: Sequence[Tensor]) -> list[
 
 
 def _converter_range(array: ArrayDescription, full_scale: Tensor) -> ConverterRange:
+    """The steps of converters of a full scale, (groups or 1, slices); readings finer than a cell are merged."""
     codes = 2.0**array.adc_bits
     if is_differential(array):
-        span, last = 2 * full_scale, codes / 2 - 1
+        span, last_code = 2 * full_scale, codes / 2 - 1
     else:
-        span, last = full_scale, codes - 1
-    built = span / codes
-    step = built.clamp_min(1.0)
-    return ConverterRange(step, step / built, (last * built / step).floor())
+        span, last_code = full_scale, codes - 1
+    built_step = span / codes
+    step = built_step.clamp_min(1.0)
+    return ConverterRange(step, step / built_step, (last_code * built_step / step).floor())
 
 
 def is_lossless(array: ArrayDescription, converters: Sequence[ConverterRange], rows: int) -> bool:
-    """Tells whether every reading is the sum itself: whole numbers in range, errors below half a cell.
+    """Tell whether every reading is the sum itself, so that the product can be computed in one piece.
+
+    That is so if cells hold what was written, all sums are within the range, a step is one cell, and
+    the converter's errors stay below half a cell.
 
     Args:
         array: The array.
-        converters: Of each input step.
+        converters: The converters of each input step.
         rows: Rows of the layer.
 
     Returns:
         Whether it is.
     """
-    lsb = math.hypot(array.noise_lsb, array.offset_lsb)
-    most = min(array.rows_active, rows) * (2**array.dac_bits - 1.0)
-    most *= 2**array.digit_bits - 1.0
-    fine = True
-    different = {id(c): c for c in converters}.values()  # steps of one range share an object
-    for c in different:
-        random = torch.hypot(lsb / c.built_steps, torch.tensor(array.sum_noise))
-        worst = array.inl_lsb / c.built_steps + SAFE_DEVIATIONS * random
-        fine &= bool((c.step == 1).all() and (worst < 0.5).all())
-    wide = all(bool((c.largest_code >= most).all()) for c in different)
-    return not array.cells_err and fine and wide
+    random_lsb = math.hypot(array.noise_lsb, array.offset_lsb)
+    largest_input = 2**array.dac_bits - 1.0
+    largest_sum = min(array.rows_active, rows) * largest_input
+    largest_sum *= 2**array.digit_bits - 1.0
+    is_fine = True
+    different = {
+        id(each): each for each in converters
+    }.values()  # steps of one range share an object
+    for converter in different:
+        random = torch.hypot(random_lsb / converter.built_steps, torch.tensor(array.sum_noise))
+        worst = array.inl_lsb / converter.built_steps + SAFE_DEVIATIONS * random
+        is_fine &= bool((converter.step == 1).all() and (worst < 0.5).all())
+    is_wide = all(bool((each.largest_code >= largest_sum).all()) for each in different)
+    return not array.cells_err and is_fine and is_wide

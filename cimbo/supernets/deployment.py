@@ -1,4 +1,4 @@
-"""A sub-network as a chip holds it: weights cut out once and written into cells, batch norm folded, converters calibrated.
+"""Deployed sub-networks: weights cut out once and written into a die's cells, batch norm folded, converters calibrated.
 
 The elastic modules are made for training. A measurement runs one sub-network on thousands of images, and the same function
 in this form takes less than half of the time: the slices are contiguous, query, key and value are one product, batch norm
@@ -28,7 +28,7 @@ from cimbo.supernets.whole_products import WholeProduct
 
 Deployed = Callable[[Tensor], Tensor]
 N_SPARE_NUMBERS = 1 << 17  # numbers drawn beyond those of one batch, so that batches differ
-LOOKED_AT = 16  # images whose errors are drawn or computed at a time
+IMAGES_AT_ONCE = 16  # images whose errors are drawn or computed at a time
 
 
 class Deployable(Protocol):
@@ -48,18 +48,19 @@ class Deployable(Protocol):
 
 
 class _Offsets:
-    """What is added to the products of a layer: its bias and the noise of its die, drawn beforehand.
+    """What is added to the products of a layer: its bias plus the noise of its die, drawn beforehand.
 
-    Drawing afresh would cost more than the network itself; a pass over the product per summand would cost a third of it.
+    Drawing new noise for each batch would take longer than the network itself, and adding bias and noise one by one a third
+    of its time. So many rows are drawn once, and each batch gets a stretch of them from a random place.
     """
 
-    def __init__(self, found: EquivalentNoise, die: Die) -> None:
-        self.found, self.die = found, die
-        self.drawn = found.offset[None]
-        self.outputs, self.count = len(found.offset), 1
+    def __init__(self, noise: EquivalentNoise, die: Die) -> None:
+        self.noise, self.die = noise, die
+        self.drawn = noise.offset[None]  # (count, outputs)
+        self.outputs, self.count = len(noise.offset), 1
 
     def __call__(self, samples: int, positions: int = 1) -> Tensor:
-        """(samples * positions, outputs): a stretch of the drawn rows from a random place, ``positions`` of a sample."""
+        """Take the offsets of some samples, each of so many positions, (samples * positions, outputs)."""
         spare = N_SPARE_NUMBERS // (self.outputs * positions) + 1
         if self.count < (samples + spare) * positions:
             self.drawn = self._draw(samples + spare, positions)
@@ -68,19 +69,25 @@ class _Offsets:
         return self.drawn.narrow(0, start, samples * positions)
 
     def _draw(self, samples: int, positions: int) -> Tensor:
-        found, outputs = self.found, len(self.found.offset)
-        which = self.die.numbers(len(found.errors), samples * positions)
-        drawn = found.errors[which].add_(found.offset)
-        if found.common is not None:
-            common = found.common[self.die.numbers(len(found.common), samples)]
-            drawn.view(samples, positions, outputs).add_(common.unsqueeze(1))
+        """Draw an error for each position and one for each sample, and add the bias; shape as of `__call__`."""
+        noise = self.noise
+        chosen = self.die.numbers(len(noise.errors), samples * positions)
+        drawn = noise.errors[chosen].add_(noise.offset)
+        if noise.common is not None:
+            common = noise.common[self.die.numbers(len(noise.common), samples)]
+            drawn.view(samples, positions, self.outputs).add_(common.unsqueeze(1))
         return drawn
 
 
 class ArrayLinear:
-    """y = x W' + b for x (samples, rows), W (outputs, rows): ``parts`` equal layers that read the same inputs.
+    """A deployed linear layer, y = x W' + b for inputs x (samples, rows).
 
-    ``error_inputs``: inputs by which its errors are measured, over all dies together.
+    Args:
+        weight: W, (outputs, rows).
+        bias: b, (outputs,).
+        die: The chip that computes it; None: without error.
+        parts: Layers of equal size that read the same inputs and are computed as one, such as query, key and value.
+        error_inputs: Inputs on which its errors are measured, over all dies together.
     """
 
     def __init__(
@@ -103,7 +110,7 @@ class ArrayLinear:
         self.weight = weight.t().contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Computes the layer for ``x`` (vectors, rows) as its arrays do."""
+        """Compute the layer for ``x`` (samples, rows) as its arrays do, (samples, outputs)."""
         if self.die is None:
             return torch.addmm(self.bias, x, self.weight)
         if self.die.is_digital:
@@ -115,7 +122,7 @@ class ArrayLinear:
         return torch.addmm(self.offsets(len(x)), x, self.weight)
 
     def _digital(self, die: Die, x: Tensor) -> Tensor:
-        """The layer on arrays that add without error; the first inputs set how all are rounded."""
+        """Compute the layer on digital arrays; the first inputs set the range to which all are rounded."""
         if self.range is None:
             self.product.calibrate(self._inputs(x))
             self.range = self.product.range
@@ -125,18 +132,26 @@ class ArrayLinear:
         return torch.addmm(self.bias, self.range.quantise(x), self.weight)
 
     def _calibrate(self, die: Die, x: Tensor) -> _Offsets:
+        """Set the converters by inputs ``x`` (samples, rows), and measure the errors of the arrays on them.
+
+        Gain and slope of the errors go into the weights; the rest is added to each product.
+
+        Returns:
+            What is added to each product.
+        """
         self.product.calibrate(self._inputs(x[die.sample(len(x))]), x)
         if die.exact:
             return _Offsets(unchanged(self.bias), die)
         some = x[die.error_sample(len(x), self.error_inputs)]
-        found = equivalent_noise(self.product, self._inputs(some))
+        noise = equivalent_noise(self.product, self._inputs(some))
         del self.product  # free it now: its cells take many times the memory of the weights
-        self.weight = self.weight * found.gain
-        if found.slope is not None:
-            self.weight += found.slope.flatten(0, 1).t()
-        return _Offsets(found.scaled(torch.ones_like(self.bias), self.bias), die)
+        self.weight = self.weight * noise.gain
+        if noise.slope is not None:
+            self.weight += noise.slope.flatten(0, 1).t()
+        return _Offsets(noise.scaled(torch.ones_like(self.bias), self.bias), die)
 
     def _inputs(self, x: Tensor) -> Tensor:
+        """The inputs (samples, rows) for each part, (parts, samples, rows)."""
         return x.expand(self.parts, -1, -1)
 
 
@@ -144,11 +159,11 @@ class Classifier(ABC):
     """A deployed network whose last layer reads one vector an image.
 
     Attributes:
-        head: The last layer. On analog arrays it is always computed in the bit-accurate form: what it errs by is added
-            to the logits themselves, where nothing averages it out, and it grows with the logits, which errors drawn
-            from a sample do not. One vector an image costs little.
+        head: The last layer. On analog arrays it is always computed in the bit-accurate form: its errors are added to the
+            logits themselves, where nothing averages them out, and they grow with the logits, which errors drawn from a
+            sample do not. With one vector an image this costs little.
         head_sees_all: Whether the head is to read the vectors of all images at once, which saves time where it is
-            computed in another form than the other layers are.
+            computed in another form than the other layers.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, die: Die | None) -> None:
@@ -172,10 +187,17 @@ class Classifier(ABC):
 
 
 class ArrayConv:
-    """A convolution on images (n, c, h, w) in channels-last order with batch norm ``after`` it, or with a bias.
+    """A deployed convolution on images (n, c, h, w) in channels-last order, with batch norm or a bias behind it.
 
-    One with a bias cuts an image into tokens, which a transformer tells apart: its noise is white. Behind batch norm
-    positions go on to be summed and pooled, so there what those of an image share is drawn apart.
+    Errors that the positions of an image share matter where positions are later summed and pooled, as in networks with batch
+    norm: there they are drawn by themselves. A convolution with a bias makes the tokens of a transformer, which keeps
+    positions apart: there all errors are drawn independently.
+
+    Args:
+        weight: Kernels, (outputs, c / groups, kernel, kernel).
+        after: The batch norm behind it, or its bias (outputs,).
+        die: The chip that computes it; None: without error.
+        **geometry: ``stride``, ``padding`` and ``groups`` as ``torch.nn.functional.conv2d`` takes them.
     """
 
     def __init__(
@@ -207,7 +229,7 @@ class ArrayConv:
         self.ready = (die is None or die.is_digital) and self.norm is None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Convolves images ``x`` (n, channels, height, width) as the arrays do."""
+        """Convolve images ``x`` (n, c, h, w) as the arrays do, (n, outputs, h', w')."""
         if self.die is not None and self.die.is_digital:
             x = self._rounded(x)
         if not self.ready:
@@ -217,43 +239,51 @@ class ArrayConv:
         return self._delivered(x)
 
     def _delivered(self, x: Tensor) -> Tensor:
+        """The convolution with the errors of analog arrays, in the form that the die asks for."""
         if self.offsets is None:
             return self._convolve(x)
         if self.offsets.die.exact:
-            found = torch.cat([self._exact(some) for some in x.split(LOOKED_AT)])
-            return found.contiguous(memory_format=torch.channels_last)
+            results = torch.cat([self._exact(some) for some in x.split(IMAGES_AT_ONCE)])
+            return results.contiguous(memory_format=torch.channels_last)
         return self._offset(self._convolve(x), self.offsets)
 
     def _convolve(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The plain convolution with the present weights."""
         return F.conv2d(x, self.weight, bias, **self.geometry)
 
     def _rounded(self, x: Tensor) -> Tensor:
-        """Inputs of few bits, whose range the first ones set; images keep their order in memory."""
+        """Round inputs to the bits of the array; the first ones set the range."""
         if self.range is None:
             self.product.calibrate(x.permute(0, 2, 3, 1))
             self.range = self.product.range
         return self.range.quantise(x)
 
     def _calibrate(self, x: Tensor) -> Tensor:
-        found = None
+        """Measure the errors of the arrays on images ``x``, and fold batch norm into weights and offsets.
+
+        Returns:
+            The convolution of ``x``.
+        """
+        noise = None
         if self.die is not None and not self.die.is_digital:
-            found = self._measured(x, self.die)
-            self.weight = self.weight * found.gain[:, None, None, None]
-            if found.slope is not None:
-                self.weight += found.slope.view_as(self.weight)
-            self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
+            noise = self._measured(x, self.die)
+            self.weight = self.weight * noise.gain[:, None, None, None]
+            if noise.slope is not None:
+                self.weight += noise.slope.view_as(self.weight)
+            self.offsets = _Offsets(noise.scaled(self.factor, self.bias), self.die)
         y = self._delivered(x)
         if self.norm is not None:
             self.factor, self.bias = self.norm.fold(y)
             self.weight = self.weight * self.factor[:, None, None, None]
-            if self.die is not None and found is not None:
-                self.offsets = _Offsets(found.scaled(self.factor, self.bias), self.die)
+            if self.die is not None and noise is not None:
+                self.offsets = _Offsets(noise.scaled(self.factor, self.bias), self.die)
         self.ready = True
         return y
 
     def _offset(self, y: Tensor, offsets: _Offsets) -> Tensor:
+        """Add bias and errors to a convolution ``y`` (n, c, h, w), in place."""
         # A calibration has many images; they need not all have errors of their own.
-        for some in y.split(LOOKED_AT) if len(y) > LOOKED_AT else (y,):
+        for some in y.split(IMAGES_AT_ONCE) if len(y) > IMAGES_AT_ONCE else (y,):
             n, c, h, w = some.shape
             if self.norm is None:
                 drawn = offsets(n * h * w)
@@ -263,58 +293,64 @@ class ArrayConv:
         return y
 
     def _exact(self, x: Tensor) -> Tensor:
+        """The convolution of images ``x`` in the bit-accurate form, with batch norm or bias."""
         y = self.product(self._inputs(x)).permute(1, 0, 2).reshape(len(x), *self._positions(x), -1)
         return torch.addcmul(self.bias, y, self.factor).permute(0, 3, 1, 2)
 
     def _positions(self, x: Tensor) -> tuple[int, int]:
-        """Height and width of what is delivered for ``x``."""
-        step, margin, kernel = (
-            self.geometry.get("stride", 1),
-            self.geometry.get("padding", 0),
-            self.weight.shape[-1],
-        )
-        h, w = ((size + 2 * margin - kernel) // step + 1 for size in x.shape[2:])
+        """Height and width of the convolution of images ``x``."""
+        stride, padding = self.geometry.get("stride", 1), self.geometry.get("padding", 0)
+        kernel = self.weight.shape[-1]
+        h, w = ((size + 2 * padding - kernel) // stride + 1 for size in x.shape[2:])
         return h, w
 
     def _measured(self, x: Tensor, die: Die) -> EquivalentNoise:
-        """What the arrays do to this layer, its converters' ranges set by ``x``."""
+        """Set the converters' ranges by images ``x``, and measure the errors of the arrays on them."""
         n, (h, w) = len(x), self._positions(x)
-        inputs = partial(self._windows_at, x)
-        sample = inputs(die.sample(n * h * w))
-        self.product.calibrate(
-            sample, x.permute(0, 2, 3, 1)
-        )  # as it lies in memory, several times as fast to look through
+        inputs_at = partial(self._windows_at, x)
+        sample = inputs_at(die.sample(n * h * w))
+        # In the order in which images lie in memory, they are several times as fast to look through.
+        self.product.calibrate(sample, x.permute(0, 2, 3, 1))
         if die.exact:
             return unchanged(self.bias)
         if self.norm is None:
-            return equivalent_noise(self.product, inputs(die.error_sample(n * h * w)))
-        at, each = die.sample_by_image(n, h * w)
-        return equivalent_noise(self.product, inputs(at), each)
+            return equivalent_noise(self.product, inputs_at(die.error_sample(n * h * w)))
+        numbers, each = die.sample_by_image(n, h * w)
+        return equivalent_noise(self.product, inputs_at(numbers), each)
 
     def _windows_at(self, x: Tensor, at: Tensor) -> Tensor:
-        """What the word lines get at positions ``at`` of all, numbered image by image: (groups, samples, rows)."""
+        """Cut out the windows of some output positions, as the word lines get them.
+
+        Args:
+            x: Images, (n, c, h, w).
+            at: Numbers of the positions, (samples,), counted over all images, row by row.
+
+        Returns:
+            (groups, samples, rows).
+        """
         (h, w), kernel = self._positions(x), self.weight.shape[-1]
         start = -self.geometry.get("padding", 0)
         around = torch.arange(start, start + kernel)
         stride = self.geometry.get("stride", 1)
         image, line, column = at // (h * w), at // w % h * stride, at % w * stride
         lines, columns = line[:, None] + around, column[:, None] + around
-        shown = x.permute(0, 2, 3, 1)[
+        windows = x.permute(0, 2, 3, 1)[
             image[:, None, None],
             lines.clamp(0, x.shape[2] - 1)[:, :, None],
             columns.clamp(0, x.shape[3] - 1)[:, None, :],
         ]  # (samples, kernel, kernel, channels)
-        if start:
+        if start:  # padding is zero
             inside = ((lines >= 0) & (lines < x.shape[2]))[:, :, None]
             inside = inside & ((columns >= 0) & (columns < x.shape[3]))[:, None, :]
-            shown = shown * inside[..., None]
+            windows = windows * inside[..., None]
         groups = self.geometry.get("groups", 1)
-        rows = shown.permute(0, 3, 1, 2).reshape(len(at), groups, -1)
+        rows = windows.permute(0, 3, 1, 2).reshape(len(at), groups, -1)
         return rows.transpose(0, 1).contiguous()
 
     def _inputs(self, x: Tensor) -> Tensor:
-        """What the word lines get: (groups, n * positions, rows)."""
+        """All windows of images ``x``, as the word lines get them, (groups, n * positions, rows)."""
         groups = self.geometry.get("groups", 1)
+        # (n, c, h, w, k, k) -> (groups, n, h, w, c / groups, k, k)
         windows = self._windows(x).unflatten(1, (groups, -1)).permute(1, 0, 3, 4, 2, 5, 6)
         result: Tensor = windows.reshape(groups, -1, windows[0, 0, 0, 0].numel())
         return result
@@ -332,11 +368,10 @@ SAFE_SCORE = 80.0
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Computes softmax attention.
+    """Compute softmax attention in two matrix products.
 
-    The largest score of a row is subtracted only where ``exp`` could overflow or a whole row vanish, as on arrays whose
-    errors drown a layer. The sums that the softmax divides by come out of the second product, as one more column of
-    ``value``.
+    The largest score of a row is subtracted only where ``exp`` could overflow or a whole row become zero, as on arrays with
+    huge errors. The sums by which the softmax divides come out of the second product, as one more column of ``value``.
 
     Args:
         query: (n, tokens, size); scaled in place.
@@ -363,7 +398,6 @@ def gelu(x: Tensor) -> Tensor:
     Returns:
         A new tensor of the same shape.
     """
-    inner = (
-        torch.addcmul(x, x * x, x, value=0.044715).mul_(0.7978845608028654).tanh_()
-    )  # sqrt(2 / pi)
+    # x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+    inner = torch.addcmul(x, x * x, x, value=0.044715).mul_(0.7978845608028654).tanh_()
     return torch.addcmul(x, x, inner).mul_(0.5)

@@ -1,4 +1,4 @@
-"""One of the chips that were made: it writes layers into its cells, and draws what differs from chip to chip.
+"""A die: one chip of a design, into whose cells layers are written, with the errors that differ from chip to chip.
 
 A digital array adds without error: there operands are rounded, and nothing else.
 """
@@ -26,7 +26,7 @@ N_CALIBRATION_INPUTS = 256  # inputs of a layer by which converters are set, ove
 # a high slice decide; fewer for networks on images, which have many convolutions.
 N_ERROR_INPUTS = 1024
 N_IMAGE_ERROR_INPUTS = 512
-# So many of these are of the same image, where errors that they have in common matter
+# How many of these are of the same image, where the errors that they share matter
 INPUTS_PER_IMAGE = 8
 
 
@@ -106,10 +106,14 @@ class QuantisedMVM:
 
 
 class Die:
-    """One of the chips that were made; its errors are drawn from ``chip.seed`` and ``number``.
+    """One chip of a design; its errors are drawn from ``chip.seed`` and ``number``.
 
-    ``exact``: its layers compute in the bit-accurate form rather than in the equivalent one. ``in_whole_numbers``: where its
-    arrays are digital, linear layers are computed in whole numbers (`cimbo.supernets.whole_products`).
+    Args:
+        chip: The arrays of the design.
+        number: Number of the die.
+        exact: Whether its layers compute in the bit-accurate form, rather than in the equivalent-noise form.
+        in_whole_numbers: Whether linear layers on digital arrays are computed in whole numbers
+            (`cimbo.supernets.whole_products`).
     """
 
     def __init__(
@@ -125,7 +129,7 @@ class Die:
         seed = 1000 * chip.seed + number
         self._cells = torch.Generator().manual_seed(seed)
         self._draws = torch.Generator().manual_seed(seed + 1)
-        # Two sequences: an exact die and an equivalent one, which draws noise besides, calibrate by the same inputs.
+        # Two sequences, so that an exact die and an equivalent-noise one, which draws more, calibrate by the same inputs.
         self._samples, self._places = random.Random(seed), random.Random(seed)  # noqa: S311 (no secrets)
 
     @property
@@ -195,7 +199,7 @@ class Die:
         return WholeProduct(weight, bias, inputs, weight_bits=array.weight_bits)
 
     def sample(self, count: int) -> Tensor:
-        """Draws by which of a layer's inputs this die sets its converters.
+        """Draw the inputs of a layer by which this die sets its converters.
 
         Args:
             count: How many inputs there are.
@@ -208,7 +212,7 @@ class Die:
         return torch.tensor(self._samples.sample(range(count), share))
 
     def error_sample(self, count: int, most: int = N_ERROR_INPUTS) -> Tensor:
-        """Draws by which of a layer's inputs this die measures what its arrays err by.
+        """Draw the inputs of a layer on which this die measures the errors of its arrays.
 
         Args:
             count: How many inputs there are.
@@ -221,21 +225,23 @@ class Die:
         return torch.tensor(self._places.sample(range(count), share))
 
     def sample_by_image(self, images: int, positions: int) -> tuple[Tensor, int]:
-        """Draws which of a convolution's inputs this die looks at, several of each of some images.
+        """Draw inputs of a convolution on which this die measures errors, several of each of some images.
 
         Args:
-            images: How many images there are; the looked-at ones are evenly spaced.
+            images: How many images there are; the chosen ones are evenly spaced.
             positions: Output positions in an image, height times width.
 
         Returns:
-            Numbers of inputs among ``images`` times ``positions``, image by image, (some * each,);
-            and ``each``, how many are of one image.
+            Numbers of the chosen inputs, where input number i is position i % positions of image
+            i // positions, image by image, (chosen images * each,); and ``each``, how many are of
+            one image.
         """
         share = N_IMAGE_ERROR_INPUTS // self.chip.n_dies
         each = min(INPUTS_PER_IMAGE, positions)
-        some = min(images, share // each)
-        starts = torch.arange(some) * images // some * positions
-        places = torch.rand(some, positions, generator=self._draws).topk(each).indices
+        n_chosen = min(images, share // each)
+        starts = torch.arange(n_chosen) * images // n_chosen * positions
+        # The places of the largest of random numbers are distinct random places.
+        places = torch.rand(n_chosen, positions, generator=self._draws).topk(each).indices
         return (starts[:, None] + places).flatten(), each
 
     def numbers(self, most: int, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A die with causes of its errors switched off, in all layers or in some: what loses accuracy to what.
+"""A die with some causes of its errors switched off, in all layers or in one, to find what costs accuracy.
 
 Each layer draws its errors from a sequence of its own, so that switching one off leaves the others' as they are.
 """
@@ -43,7 +43,8 @@ WITHOUT_CAUSE: Mapping[str, Callable[[ArrayDescription], ArrayDescription]] = {
     "cells": _without_cell_errors,
     STEPS_AND_RANGE: _unchanged,
 }
-"""What an array is without a cause of errors; converters' range and steps are switched off where sums are read."""
+"""For each cause of errors, a function that makes an array without it. The converters' range and steps are no property of the
+array: `UnroundedMVM` leaves them out."""
 
 
 def causes_of(array: ArrayDescription) -> tuple[str, ...]:
@@ -57,15 +58,15 @@ def causes_of(array: ArrayDescription) -> tuple[str, ...]:
     """
     if array.is_digital:
         return ()
-    found = []
+    causes = []
     for name, without in WITHOUT_CAUSE.items():
         if without(array) != array:
-            found.append(name)
-    return (*found, STEPS_AND_RANGE)
+            causes.append(name)
+    return (*causes, STEPS_AND_RANGE)
 
 
 class UnroundedMVM(BitAccurateMVM):
-    """A layer behind converters of all their errors that read any sum to any precision."""
+    """A layer whose converters have all their errors, but neither steps nor an end of their range."""
 
     def _is_lossless(self) -> bool:
         return False
@@ -118,11 +119,11 @@ class _NoRange:
 
 @dataclass(frozen=True)
 class SwitchedOff:
-    """What of a die's errors does not happen.
+    """A cause of errors that is switched off.
 
     Attributes:
         cause: A name in WITHOUT_CAUSE, or EVERYTHING: the layer computes in float.
-        layer: Number of the one layer where it does not, counted from 0 in the order of the network; None: in all.
+        layer: Number of the only layer where it is off, counted from 0 in the order of the network; None: all layers.
     """
 
     cause: str
@@ -141,7 +142,7 @@ class SwitchedOff:
 
 
 class TrialDie(Die):
-    """A die some of whose errors are switched off; without any it is a die like others, with other random numbers."""
+    """A die with some of its errors switched off; its random numbers differ from those of an ordinary `Die`."""
 
     def __init__(self, chip: ArrayInstance, number: int, off: SwitchedOff | None) -> None:
         super().__init__(chip, number)
@@ -177,7 +178,7 @@ class TrialDie(Die):
 
 
 def adding_exactly(array: ArrayDescription) -> ArrayDescription:
-    """Gives the array that rounds operands as this one does, and adds without error.
+    """Make an array that rounds operands as this one does, but adds without error.
 
     Args:
         array: The array.

@@ -14,7 +14,7 @@ from torch import Tensor
 from cimbo.supernets.imagenet import RESIZED_SIDE, Source
 from cimbo.supernets.preprocessing import Preprocessing
 
-CROP_SHARE = 0.875  # the share of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
+CROP_SHARE = 0.875  # fraction of the resized side that the centre crop keeps (the convention of ImageNet evaluation)
 
 
 def prepared_as(images: Source, index: Sequence[int], way: Preprocessing) -> Tensor:
@@ -37,7 +37,17 @@ def prepared_as(images: Source, index: Sequence[int], way: Preprocessing) -> Ten
 
 
 def _cropped(image: NDArray[np.uint8], way: Preprocessing) -> Tensor:
-    """(3, side, side) from 0 to 1, in whole steps of 1 / 255 as libraries of images have them."""
+    """Resize an image and crop its centre.
+
+    Pixels are rounded to whole steps of 1 / 255, as image libraries do.
+
+    Args:
+        image: (height, width, 3).
+        way: How it is resized and cropped.
+
+    Returns:
+        Pixels from 0 to 1, (3, side, side).
+    """
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
     height, width = pixels.shape[2:]
     short = min(height, width)
@@ -56,9 +66,9 @@ def _cropped(image: NDArray[np.uint8], way: Preprocessing) -> Tensor:
 def prepared(
     images: Source, index: Sequence[int], resolution: int, normalise: tuple[Sequence[float], ...]
 ) -> Tensor:
-    """Makes network inputs of images: resized, centre-cropped and normalised.
+    """Make network inputs of images for an elastic resolution: resized, centre-cropped and normalised.
 
-    Images start from the square of RESIZED_SIDE pixels, are brought to a side of resolution /
+    Images are first squares of RESIZED_SIDE pixels. They are resized to a side of resolution /
     CROP_SHARE, and their centre is kept. For 224 pixels this is exactly the usual way.
 
     Args:
@@ -73,12 +83,8 @@ def prepared(
     Raises:
         BadInput: Where an image cannot be decoded.
     """
-    pixels = (
-        torch.stack([torch.tensor(images.resized_square(i)) for i in index])
-        .permute(0, 3, 1, 2)
-        .float()
-        / 255
-    )
+    squares = torch.stack([torch.tensor(images.resized_square(i)) for i in index])
+    pixels = squares.permute(0, 3, 1, 2).float() / 255
     size = math.ceil(resolution / CROP_SHARE)
     if size != RESIZED_SIDE:
         pixels = F.interpolate(

@@ -116,6 +116,14 @@ def read_idx(folder: Path, part: str) -> Images:
 
 
 def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
+    """The array in an IDX file, gzipped or plain. Raises BadInput where there is none.
+
+    After four bytes, the last of which is the number of dimensions, an IDX file has the size of each
+    dimension as four bytes, and then the values.
+
+    Returns:
+        Values, in the shape that the file states.
+    """
     for path, opener in ((folder / f"{name}.gz", gzip.open), (folder / name, open)):
         if path.exists():
             try:
@@ -151,17 +159,15 @@ def training_and_validation(folder: Path) -> tuple[Images, Images]:
 
 
 def _augment(images: Tensor, shift: int, rng: np.random.Generator) -> Tensor:
-    """A random flip of each image and a random shift of it by at most ``shift`` pixels."""
+    """Flip each image (n, 1, size, size) at random, and shift it by at most ``shift`` pixels."""
     n, size = len(images), images.shape[-1]
-    edge = images.amin().item()
-    padded = F.pad(images, [shift] * 4, value=edge)
+    background = images.amin().item()
+    padded = F.pad(images, [shift] * 4, value=background)
     dy, dx = (torch.from_numpy(rng.integers(0, 2 * shift + 1, n)) for _ in range(2))
     span = torch.arange(size)
-    columns = (
-        torch.where(torch.from_numpy(rng.random(n) < 0.5)[:, None], span.flip(0), span)
-        + dx[:, None]
-    )
+    is_flipped = torch.from_numpy(rng.random(n) < 0.5)[:, None]
+    # Rows and columns of the padded image that each pixel of the result is taken from.
+    columns = torch.where(is_flipped, span.flip(0), span) + dx[:, None]
     rows = span + dy[:, None]
-    return padded[
-        torch.arange(n)[:, None, None], 0, rows[:, :, None], columns[:, None, :]
-    ].unsqueeze(1)
+    image = torch.arange(n)[:, None, None]
+    return padded[image, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)

@@ -1,9 +1,9 @@
-"""The part of a layer's errors that is linear in its inputs: effective weights, by Bussgang's theorem for vectors.
+"""The part of a layer's errors that is linear in its inputs, by Bussgang's theorem for vectors.
 
-Cells and converters that are always off in the same way change what a layer computes rather than adding noise to it. The
-best linear predictor of the errors from the inputs, C_ex C_xx^-1, is added to the weights; the rest is noise. A few samples
-say little of many weights, so the regression is a ridge whose strength one half of the samples chooses for the other, and
-nothing is added where that does not pay.
+Cells and converters that are always off in the same way change the weights in effect rather than adding noise. The best
+linear predictor of the errors e from the inputs x, C_ex C_xx^-1 (C: covariances), is added to the weights; the rest is noise.
+A few samples determine many weights badly, so the regression is a ridge. Its strength is chosen by cross-validation between
+two halves of the samples, and nothing is added where the regression explains next to nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Strengths of the ridge that are tried, as shares of the inputs' mean variance
+# Strengths of the ridge that are tried, as fractions of the inputs' mean variance
 RIDGE_SHARES = (3e-2, 3e-1)
 FEWEST_SAMPLES = 8  # no regression if a half of the data has fewer samples
 # No regression for layers of more rows: the samples would say too little of each weight
@@ -27,8 +27,9 @@ class LinearErrors:
     """A regression of errors on inputs.
 
     Attributes:
-        slope: (groups, outputs, rows) errors for one unit of each input.
-        left: (groups, samples, outputs) what each half's errors are off the other half's regression.
+        slope: Errors for one unit of each input, (groups, outputs, rows).
+        left: Errors that are left: those of each half of the samples, less what the regression on
+            the other half predicts, (groups, samples, outputs).
     """
 
     slope: Tensor
@@ -36,15 +37,16 @@ class LinearErrors:
 
 
 def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors | None:
-    """Regresses a layer's errors on its inputs.
+    """Regress a layer's errors on its inputs.
 
     Args:
         inputs: (groups, samples, rows).
         errors: (groups, samples, outputs).
-        each: So many samples in a row belong together, so that the halves do not share any.
+        each: Consecutive samples that belong to one image; the halves must not share an image.
 
     Returns:
-        The regression; None where it does not pay, or there are too few samples or too many rows.
+        The regression; None where it explains less than LEAST_GAIN of the variance, or there are
+        too few samples or too many rows.
     """
     half = inputs.shape[1] // 2 // each * each
     if half < FEWEST_SAMPLES or inputs.shape[-1] > MOST_ROWS:
@@ -54,8 +56,9 @@ def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors
     predictions = [_ridges(x[:, part], e[:, part]) for part in halves]
     best, chosen = e, RIDGE_SHARES[-1]
     for number, ridge in enumerate(RIDGE_SHARES):
-        by_other = [x[:, part] @ predictions[1 - i][number].mT for i, part in enumerate(halves)]
-        left = e - torch.cat(by_other, 1)
+        # The errors of each half as the regression on the other half predicts them.
+        predicted = [x[:, part] @ predictions[1 - i][number].mT for i, part in enumerate(halves)]
+        left = e - torch.cat(predicted, 1)
         if left.square().sum() < best.square().sum():
             best, chosen = left, ridge
     if best.square().sum() > (1 - LEAST_GAIN) * e.square().sum():
@@ -64,12 +67,22 @@ def linear_errors(inputs: Tensor, errors: Tensor, each: int = 1) -> LinearErrors
 
 
 def _ridges(x: Tensor, e: Tensor) -> list[Tensor]:
+    """Regressions of errors on inputs, both of mean zero, for every strength of RIDGE_SHARES."""
     gram, target = x.mT @ x, x.mT @ e
     return [_ridge(gram, target, ridge) for ridge in RIDGE_SHARES]
 
 
 def _ridge(gram: Tensor, target: Tensor, ridge: float) -> Tensor:
-    """(groups, outputs, rows): the ridge regression of products ``gram`` (groups, rows, rows) and ``target``."""
+    """Solve (G + strength I) W' = T for the weights of a ridge regression.
+
+    Args:
+        gram: Products G = X'X of the inputs, (groups, rows, rows).
+        target: Products T = X'E of inputs and errors, (groups, rows, outputs).
+        ridge: Strength, as a fraction of the mean of G's diagonal.
+
+    Returns:
+        The weights W, (groups, outputs, rows).
+    """
     diagonal = gram.diagonal(dim1=1, dim2=2)
     strength = ridge * diagonal.mean(1, keepdim=True) + 1e-30
     regular = gram + torch.diag_embed(strength.expand_as(diagonal))

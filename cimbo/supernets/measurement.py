@@ -1,4 +1,4 @@
-"""The real measurement: deploy a sub-network, calibrate it, run it on images, count."""
+"""Measures the accuracy of a sub-network: put it on a die, calibrate it, run it on images, count the right ones."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from cimbo.supernets.output_noise import OutputNoise
 
 BATCH_SIZE = 16  # few enough images that a layer's outputs stay in a core's cache
 
-RANGE_IMAGES = 100  # enough to set a converter's range by; statistics of batch norms need all of the calibration
+RANGE_IMAGES = (
+    100  # enough to set the ranges of converters; batch norms need all calibration images
+)
 
 
 @torch.no_grad()
 def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
-    """Sets every batch norm's statistics to those of some images under a sub-network, in one pass.
+    """Set every batch norm's statistics to those of some images under a sub-network, in one pass.
 
-    Without it a sub-network would be normalised with another one's statistics, and its accuracy
-    would mean nothing. The network is left in evaluation mode.
+    Otherwise a sub-network would be normalised with another one's statistics, and its accuracy would
+    be meaningless. The network is left in evaluation mode.
 
     Args:
         network: The super-network; changed in place.
@@ -40,10 +42,9 @@ def recalibrate(network: nn.Module, subnet: SubNetwork, images: Tensor) -> None:
 def deployed(
     network: nn.Module, subnet: SubNetwork, calibration: Tensor, die: Die | None = None
 ) -> Deployed:
-    """Puts a sub-network on a die and calibrates it, ready to measure.
+    """Put a sub-network on a die and calibrate it, ready to measure.
 
-    A super-network that cannot deploy its sub-networks is run as it is, under noise of about the
-    same size.
+    A super-network without a method ``deploy`` is run as it is, under noise of about the same size.
 
     Args:
         network: The super-network.
@@ -56,14 +57,18 @@ def deployed(
         A function from images (n, 1, 28, 28) to logits (n, classes).
     """
     if not hasattr(network, "deploy"):
-        errs = die is not None and not die.is_digital
-        set_effect(network, OutputNoise(die.chip.array) if die and errs else None)
+        noise = None
+        if die is not None and not die.is_digital:
+            noise = OutputNoise(die.chip.array)
+        set_effect(network, noise)
         recalibrate(network, subnet, calibration)
         return partial(network, subnet=subnet)
     ready = cast("Deployable", network).deploy(subnet, die)
-    normed = any(isinstance(m, ElasticBatchNorm) for m in network.modules())
-    if normed or die is not None:
-        ready(calibration if normed else calibration[:RANGE_IMAGES])
+    # The first images that a deployed network sees calibrate it.
+    if any(isinstance(module, ElasticBatchNorm) for module in network.modules()):
+        ready(calibration)
+    elif die is not None:
+        ready(calibration[:RANGE_IMAGES])
     return ready
 
 

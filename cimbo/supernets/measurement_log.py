@@ -1,6 +1,7 @@
-"""Right and wrong answers, batch by batch, in a file: an evaluation that was interrupted goes on where it stopped.
+"""A log of how many images of each batch were classified rightly, so that an interrupted evaluation can go on.
 
-The file only grows, a line a batch; several processes may write to it. A torn last line is as if it had not been written.
+The file only grows, by one line for each batch; several processes may write to it. A line that a crash left incomplete is
+ignored.
 """
 
 from __future__ import annotations
@@ -19,34 +20,35 @@ NORMAL_QUANTILE_975 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Tally:
-    """The batches of every evaluation that writes to ``path``. Raises BadInput when that is impossible."""
+    """The log in the file ``path``, which several evaluations may share."""
 
     path: Path
 
     def known(self, key: str) -> dict[int, tuple[int, int]]:
-        """Reads the batches of an evaluation that are in the file already.
+        """Read the batches of an evaluation that are in the file already.
 
         Args:
-            key: Names the evaluation.
+            key: Identifies the evaluation.
 
         Returns:
-            Number of a batch's first image -> (right answers, images); the last entry of a batch
-            holds.
+            Number of a batch's first image -> (right answers, images). If a batch was logged more
+            than once, the last entry counts.
 
         Raises:
             BadInput: Where the file cannot be read.
         """
-        found: dict[int, tuple[int, int]] = {}
+        batches: dict[int, tuple[int, int]] = {}
         for line in self._lines():
             try:
                 entry = json.loads(line)
                 if entry["key"] == key:
-                    found[int(entry["start"])] = (int(entry["right"]), int(entry["count"]))
+                    batches[int(entry["start"])] = (int(entry["right"]), int(entry["count"]))
             except (ValueError, KeyError, TypeError):
                 continue  # torn by a crash; that batch is measured again
-        return found
+        return batches
 
     def _lines(self) -> list[bytes]:
+        """The lines of the file; none where there is no file. Raises BadInput where it cannot be read."""
         try:
             return self.path.read_bytes().splitlines()
         except FileNotFoundError:
@@ -59,10 +61,10 @@ class Tally:
             ) from None
 
     def add(self, key: str, start: int, right: int, count: int) -> None:
-        """Writes one more batch: a single append, which other writers cannot interleave with.
+        """Write one more batch in a single append, which other writers cannot interleave with.
 
         Args:
-            key: Names the evaluation.
+            key: Identifies the evaluation.
             start: Number of the batch's first image.
             right: Right answers in it.
             count: Images in it.
@@ -87,7 +89,9 @@ class Tally:
 
 
 def wilson(right: float, count: int, z: float = NORMAL_QUANTILE_975) -> tuple[float, float]:
-    """Computes the score interval of a share of right answers (Wilson 1927).
+    """Compute Wilson's score interval of a fraction of right answers (Wilson 1927).
+
+    With p = right / n the ends are (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
 
     Args:
         right: Right answers; need not be whole.

@@ -1,4 +1,4 @@
-"""Standard normal numbers from a fixed bank: drawing them afresh would cost more than a network does."""
+"""Standard normal numbers from a fixed bank, because drawing new ones would take longer than running the network."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BANK_SIZE = 1 << 22
 
 
 def stretch(size: int, place: Callable[[int], int]) -> Tensor:
-    """Takes a stretch of the bank.
+    """Take consecutive numbers of the bank, which is repeated where it is too short.
 
     Args:
         size: how many numbers.
-        place: chooses where: from a whole number ``most`` one from 0 to at most ``most``.
+        place: chooses where they begin: a function from ``most`` to a whole number from 0 to ``most``.
 
     Returns:
         (size,) standard normal numbers.

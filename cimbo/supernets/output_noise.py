@@ -1,4 +1,4 @@
-"""Gaussian noise as large as the errors of an array: to train under, and for networks that know no dies."""
+"""Gaussian noise as large as the errors of an array, for training and for networks that cannot be put on dies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ N_DEVIATION_SAMPLES = 4096
 
 @dataclass(frozen=True)
 class OutputNoise:
-    """An ``ArrayNonideality`` where layers are not deployed: to train under, and for networks that know no dies.
+    """An ``ArrayNonideality`` for training and for networks that cannot be put on dies.
 
-    Gaussian noise as large as what the arrays make of a Gaussian layer of so many rows (:func:`relative_error`); of
-    ``generator``, or of torch's own.
+    It adds Gaussian noise to each product, as large as the errors of the arrays on a Gaussian layer of as many rows
+    (:func:`relative_error`).
+
+    Attributes:
+        chip: The arrays.
+        generator: Source of randomness; None: torch's global one.
     """
 
     chip: ArrayDescription
@@ -55,19 +59,21 @@ class OutputNoise:
         """
         noise = stretch(product.numel(), self._place).view(product.shape)
         if product.requires_grad:
-            size = _deviation(product.detach())
+            deviation = _deviation(product.detach())
         else:
-            size = _deviation(product)
-        return torch.addcmul(product, noise, relative_error(self.chip, rows) * size)
+            deviation = _deviation(product)
+        return torch.addcmul(product, noise, relative_error(self.chip, rows) * deviation)
 
     def _place(self, most: int) -> int:
+        """A random whole number from 0 to ``most``."""
         return int(torch.randint(most + 1, (1,), generator=self.generator))
 
 
 def _deviation(product: Tensor) -> Tensor:
     """Standard deviation of a product.
 
-    In half precision it is that of an evenly spaced sample: all of it would take longer than the product.
+    In half precision it is estimated from an evenly spaced sample, since all of the product would take longer than computing
+    it.
 
     Returns:
         The deviation, a tensor without dimensions.
@@ -80,24 +86,25 @@ def _deviation(product: Tensor) -> Tensor:
 
 @cache
 def relative_error(chip: ArrayDescription, rows: int) -> float:
-    """Measures the size of the bit-accurate form's error on a layer of Gaussian inputs and weights.
+    """Measure the size of the bit-accurate form's error on a layer of Gaussian inputs and weights.
 
-    The layer has 32 outputs. It is drawn with a fixed seed, and so are the errors. Results are kept
-    for the process.
+    The layer has 32 outputs. It is drawn with a fixed seed, and so are the errors. Results are
+    cached.
 
     Args:
-        chip: What the array computes with.
+        chip: Description of the array.
         rows: Rows of the layer.
 
     Returns:
-        Standard deviation of the error as a share of that of the exact product.
+        Standard deviation of the error over that of the exact product.
     """
-    draw = torch.Generator().manual_seed(0)
-    weight, inputs = (torch.randn(1, n, rows, generator=draw) for n in (32, N_CALIBRATION_INPUTS))
-    product = BitAccurateMVM(chip, weight, draw, shared_range=False)
-    product.calibrate(inputs)
-    plain = torch.bmm(inputs, weight.transpose(1, 2))
-    return ((product(inputs) - plain).std() / plain.std()).item()
+    random = torch.Generator().manual_seed(0)
+    weight = torch.randn(1, 32, rows, generator=random)
+    inputs = torch.randn(1, N_CALIBRATION_INPUTS, rows, generator=random)
+    on_arrays = BitAccurateMVM(chip, weight, random, shared_range=False)
+    on_arrays.calibrate(inputs)
+    exact = torch.bmm(inputs, weight.transpose(1, 2))
+    return ((on_arrays(inputs) - exact).std() / exact.std()).item()
 
 
 def signal_to_noise_db(ideal: Tensor, delivered: Tensor) -> float:
@@ -110,6 +117,5 @@ def signal_to_noise_db(ideal: Tensor, delivered: Tensor) -> float:
     Returns:
         10 log10 of the variance of ``ideal`` over the mean square of the difference, in dB.
     """
-    return 10 * math.log10(
-        ideal.var().item() / max((delivered - ideal).square().mean().item(), 1e-300)
-    )
+    error = max((delivered - ideal).square().mean().item(), 1e-300)
+    return 10 * math.log10(ideal.var().item() / error)

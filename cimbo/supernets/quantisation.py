@@ -74,10 +74,11 @@ def input_range(
 
     Args:
         values: activations of any shape; an evenly spaced sample of 4,096 decides.
-        bits: of an activation, its sign included where there is one.
-        signed: symmetric about zero. Else a zero point shifts the values to whole numbers from 0 on.
-        sign_apart: of signed ones the sign is carried by itself and only magnitudes have bits; where no value is
-            negative, no bit is spent on a sign.
+        bits: bits of an activation, its sign included where there is one.
+        signed: whether whole numbers are symmetric about zero. Else a zero point shifts the values to whole numbers from
+            0 on.
+        sign_apart: whether the sign of signed numbers is carried by itself, so that only magnitudes have bits; where no
+            value is negative, no bit is spent on a sign.
 
     Returns:
         The range.
@@ -102,11 +103,11 @@ def input_range(
 
 @dataclass(frozen=True)
 class _Extremes:
-    """Values of which nothing exceeds the largest magnitude.
+    """The extreme values of a tensor.
 
     Attributes:
-        largest: (n,) the N_EXTREMES of the largest magnitude among those that were looked at.
-        among: What was looked at, the least and the greatest of all values among it.
+        largest: The N_EXTREMES values of the largest magnitude among those that were looked at, (n,).
+        among: The values that were looked at; the least and the greatest of all values are among them.
     """
 
     largest: Tensor
@@ -114,7 +115,7 @@ class _Extremes:
 
 
 def _extremes(flat: Tensor) -> _Extremes:
-    """The extremes of (n,) values; of many values the ends of stretches, which is faster."""
+    """Find the extremes of values (n,); of many values only the ends of blocks are looked at, which is faster."""
     among = looked_at = flat
     if len(flat) > N_EXTREMES * EXTREMES_BLOCK:
         whole = len(flat) // EXTREMES_BLOCK * EXTREMES_BLOCK
@@ -126,7 +127,13 @@ def _extremes(flat: Tensor) -> _Extremes:
 
 
 def _squared_errors(ranges: Sequence[InputRange], values: Tensor) -> Tensor:
-    """(ranges,) what rounding (n,) values costs in ranges that differ in their scale and zero point alone."""
+    """Sum of squared rounding errors of values (n,) in each of several ranges, (ranges,).
+
+    The ranges may differ only in scale and zero point.
+
+    Returns:
+        Sums, (ranges,).
+    """
     values = values.float()  # of half precision, sums would be coarse
     scale = values.new_tensor([each.scale for each in ranges])[:, None]
     zero_point = values.new_tensor([each.zero_point for each in ranges])[:, None]
@@ -135,7 +142,7 @@ def _squared_errors(ranges: Sequence[InputRange], values: Tensor) -> Tensor:
 
 
 def _range(lowest: float, highest: float, bits: int, kind: tuple[bool, bool]) -> InputRange:
-    """The steps that ``bits`` give from ``lowest`` to ``highest``.
+    """Divide the values from ``lowest`` to ``highest`` into the steps that ``bits`` allow.
 
     Signed values have as many steps to either side of zero. Where the sign is kept apart, steps are counted from zero, and the
     magnitude has one bit less; else they are shifted so that none is negative. Values that are not signed are shifted likewise.
@@ -166,11 +173,11 @@ def quantise_weight(weight: Tensor, bits: int) -> Tensor:
 
     Args:
         weight: (outputs, ...) weights, the first dimension being the output channel.
-        bits: of a weight, its sign included.
+        bits: bits of a weight, its sign included.
 
     Returns:
-        Weights of the same shape; each output channel has 2^(bits-1) - 1 steps to either side of zero. One bit says one
-        or minus one times the channel's mean magnitude (Rastegari et al., arXiv 1603.05279).
+        Weights of the same shape; each output channel has 2^(bits-1) - 1 steps to either side of zero. With one bit they
+        are plus or minus the channel's mean magnitude (Rastegari et al., arXiv 1603.05279).
     """
     if bits >= FULL_PRECISION_BITS:
         return weight
@@ -211,8 +218,8 @@ def straight_through_activation(values: Tensor, bits: int) -> Tensor:
     """
     if bits >= FULL_PRECISION_BITS:
         return values
-    found = input_range(values, bits)
-    low = (found.low - found.zero_point) * found.scale
-    high = (found.high - found.zero_point) * found.scale
+    own_range = input_range(values, bits)
+    low = (own_range.low - own_range.zero_point) * own_range.scale
+    high = (own_range.high - own_range.zero_point) * own_range.scale
     clipped = values.clamp(low, high)
-    return clipped + (found.quantise(clipped.detach()) - clipped).detach()
+    return clipped + (own_range.quantise(clipped.detach()) - clipped).detach()

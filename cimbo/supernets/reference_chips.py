@@ -25,12 +25,10 @@ REFERENCE_ENCODINGS = ("twos_complement", "differential")
 ROW_COUNTS = (64, 128, 256)
 CONVERTER_NOISE_LSB = (0.3, 0.5, 1.0)
 OPERAND_BITS = (4, 5, 6, 8)
-LARGEST_RELATIVE_ERROR = (
-    0.4  # of a layer's product; with larger errors the noise hides what could be learned
-)
-QUIET_SHARE = (
-    0.25  # share of the sub-networks that are trained without analog errors, as on digital arrays
-)
+# Of a layer's product; with larger errors the noise hides what could be learned
+LARGEST_RELATIVE_ERROR = 0.4
+# Fraction of the sub-networks that are trained without analog errors, as on digital arrays
+QUIET_SHARE = 0.25
 TYPICAL_ROWS = 192  # rows of the layer for which a chip's error is computed when chips are compared
 
 
@@ -54,13 +52,13 @@ def reference_chips() -> tuple[ArrayDescription, ...]:
 
 @dataclass
 class ReferenceChipEffect:
-    """The errors that training meets: another chip for every sub-network, other operand bits for every layer.
+    """The errors under which networks are trained: another chip for every sub-network, other operand bits for every layer.
 
     It is an ``ArrayNonideality``.
 
     Attributes:
         rng: draws chips and bits.
-        chips: the mixture, least error first.
+        chips: the chips to draw from, least error first.
     """
 
     rng: np.random.Generator
@@ -69,7 +67,7 @@ class ReferenceChipEffect:
     _bits: tuple[int, ...] = field(default=(8,), init=False)
 
     def next_chip(self, *, teacher: bool) -> None:
-        """Draws the chip of the next sub-network; one in four meets no analog errors (QUIET_SHARE).
+        """Draw the chip of the next sub-network; one in four has no analog errors (QUIET_SHARE).
 
         Args:
             teacher: Whether this sub-network teaches the others; it has 8 bits and a chip of the
@@ -100,7 +98,7 @@ class ReferenceChipEffect:
         return rounded, straight_through_weight(weight, weight_bits)
 
     def product(self, product: Tensor, rows: int) -> Tensor:
-        """Adds the noise of the chip at hand to a product.
+        """Add the noise of the present sub-network's chip to a product.
 
         Args:
             product: A layer's product before its bias, of any shape.

@@ -1,7 +1,7 @@
-"""Attention whose operands have few bits: queries, keys, values and the weights of the softmax are rounded.
+"""Attention with operands of few bits: queries, keys, values and the weights of the softmax are rounded.
 
-Both products read operands that lie in the buffer at the bits of their block, whether arrays or the vector unit compute
-them. Ranges are set by the first inputs, one for each operand, as those of other layers are.
+Both products read their operands from the buffer, where they have the bits of their block, whether arrays or the vector unit
+compute them. The first inputs set the range of each operand, as in other layers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from cimbo.supernets.die import Die
 from cimbo.supernets.quantisation import InputRange, input_range
 
 UNROUNDED_BITS = 8
-"""From so many bits on, attention is left as it is: rounding it to 8 bits moves the accuracy of the largest shipped ViT from
-91.04 to 91.10 % on 5,000 images, and takes a fifth more time."""
+"""With so many bits or more, attention is not rounded: rounding it to 8 bits changes the accuracy of the largest shipped ViT
+from 91.04 to 91.10 % on 5,000 images, and takes a fifth more time."""
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def attention_at(die: Die | None) -> Attention:
-    """Picks the attention that is computed on a die: without the errors of its arrays.
+    """Pick the attention that is computed on a die; it never has errors of arrays.
 
-    Arrays compute attention only where they add without error, and the digital unit does elsewhere: what is charged for
-    obeys the same `cimbo.hardware.array_description.holds_attention`.
+    Arrays compute attention only where they add without error; elsewhere the digital unit does
+    (`cimbo.hardware.array_description.holds_attention`, which the cost model uses, too).
 
     Args:
         die: The chip; None: without error.
@@ -41,20 +41,21 @@ def attention_at(die: Die | None) -> Attention:
 
 
 class RoundedAttention:
-    """Softmax attention of (n, tokens, size) each, its operands rounded to ``bits``."""
+    """Softmax attention with operands rounded to ``bits``; the first call sets their ranges."""
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
         self._ranges: dict[str, InputRange] = {}
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attends with rounded operands, each (heads, tokens, head size)."""
+        """Compute attention with rounded operands, each (heads, tokens, head size)."""
         query, key = self._rounded("query", query), self._rounded("key", key)
         scores = torch.bmm(query.mul_(query.shape[-1] ** -0.5), key.transpose(1, 2))
         weights = self._rounded("weights", scores.softmax(-1))
         return torch.bmm(weights, self._rounded("value", value))
 
     def _rounded(self, operand: str, values: Tensor) -> Tensor:
+        """Round an operand, whose range is set by its first values."""
         if operand not in self._ranges:
             self._ranges[operand] = input_range(values, self.bits)
         return self._ranges[operand].quantise(values)

@@ -22,13 +22,12 @@ STEM_CHANNELS = 16
 
 
 def _gelu(x: Tensor) -> Tensor:
-    return F.gelu(
-        x, approximate="tanh"
-    )  # the form a vector unit computes, and faster to train on a CPU
+    """GELU in its tanh form, which a vector unit computes and which trains faster on a CPU."""
+    return F.gelu(x, approximate="tanh")
 
 
 class _StemConv(Elastic):
-    """3 x 3, stride 2, with bias and elastic output channels."""
+    """A 3 x 3 convolution of stride 2, with bias and elastic output channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -77,9 +76,8 @@ class _Layer(nn.Module):
             proj(h, heads * HEAD_SIZE).view(n, tokens, heads, HEAD_SIZE).transpose(1, 2)
             for proj in (self.query, self.key, self.value)
         )
-        attended = (
-            F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, tokens, -1)
-        )
+        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = attended.transpose(1, 2).reshape(n, tokens, -1)
         x = x + self.project(attended, embed)
         result: Tensor = x + self.down(_gelu(self.up(self.norm2(x), hidden)), embed)
         return result
@@ -133,6 +131,8 @@ class ElasticViT(nn.Module):
 
 
 class _DeployedLayer:
+    """A deployed transformer layer of ``embed`` channels, ``width`` of all heads together, ``hidden`` units of the MLP."""
+
     def __init__(self, layer: _Layer, embed: int, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
             return ArrayLinear(*stacked(rows, outputs, layers), die, len(layers))
@@ -145,21 +145,19 @@ class _DeployedLayer:
         self.up, self.down = linear(embed, hidden, layer.up), linear(hidden, embed, layer.down)
 
     def __call__(self, x: Tensor, tokens: int) -> Tensor:
-        """x: (n * tokens, embed)."""
-        each = (
-            self.attend(self.norm1(x))
-            .view(-1, tokens, 3, self.heads, HEAD_SIZE)
-            .permute(2, 0, 3, 1, 4)
-        )
-        attended = self.attention(*each.contiguous().view(3, -1, tokens, HEAD_SIZE))
-        attended = (
-            attended.view(-1, self.heads, tokens, HEAD_SIZE).transpose(1, 2).reshape(len(x), -1)
-        )
+        """Run the layer on the tokens of n images, (n * tokens, embed)."""
+        operands = self.attend(self.norm1(x)).view(-1, tokens, 3, self.heads, HEAD_SIZE)
+        # Query, key and value, each (n * heads, tokens, head size).
+        operands = operands.permute(2, 0, 3, 1, 4).contiguous().view(3, -1, tokens, HEAD_SIZE)
+        attended = self.attention(*operands).view(-1, self.heads, tokens, HEAD_SIZE)
+        attended = attended.transpose(1, 2).reshape(len(x), -1)
         x = self.project(attended).add_(x)
         return self.down(gelu(self.up(self.norm2(x)))).add_(x)
 
 
 class _DeployedViT(Classifier):
+    """A deployed sub-network of `ElasticViT`."""
+
     def __init__(self, network: ElasticViT, subnet: SubNetwork, die: Die | None) -> None:
         embed = self.embed = subnet["embed"]
         stems = ((network.stem1, 1, STEM_CHANNELS), (network.stem2, STEM_CHANNELS, embed))
