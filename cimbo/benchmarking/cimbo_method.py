@@ -13,14 +13,9 @@ class Cimbo:
     """cimbo's search on a study that is kept in memory."""
 
     def __init__(self, task: Task) -> None:
-        problem = task.problem
+        p = task.problem
         self._study = Study.open(
-            None,
-            problem.space,
-            problem.objectives,
-            problem.constraints,
-            seed=task.seed,
-            metrics=problem.metrics,
+            None, p.space, p.objectives, p.constraints, seed=task.seed, metrics=p.metrics
         )
         self._guidance = task.guidance
 

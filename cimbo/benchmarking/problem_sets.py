@@ -159,13 +159,15 @@ def _public(name: str) -> BenchmarkProblem:
 
 
 def _tabular(name: str) -> BenchmarkProblem:
-    found = tabular_problem(name)
+    """Make a problem of a table of CIM-NAS-Bench."""
+    table = tabular_problem(name)
     unit = "share of the true front's hypervolume"
-    return BenchmarkProblem(name, found.problem, found.measure, found.share, unit)
+    return BenchmarkProblem(name, table.problem, table.measure, table.share, unit)
 
 
 def _generated(name: str) -> BenchmarkProblem:
-    found = generated.generated(name)
+    """Make a generated problem."""
+    drawn = generated.generated(name)
 
     def volume(metrics: Sequence[Mapping[str, float]]) -> float:
         """Compute the hypervolume as a share of the best known.
@@ -178,7 +180,7 @@ def _generated(name: str) -> BenchmarkProblem:
         """
         if not metrics:
             return 0.0
-        return hypervolume(found.scores(metrics), found.reference) / found.best_volume
+        return hypervolume(drawn.scores(metrics), drawn.reference) / drawn.best_volume
 
     unit = "share of the best known hypervolume"
-    return BenchmarkProblem(name, found.problem, found.measure, volume, unit)
+    return BenchmarkProblem(name, drawn.problem, drawn.measure, volume, unit)

@@ -11,7 +11,7 @@ from cimbo.evaluation import array_forms
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.accuracy.sources import accuracy_source, is_own
 from cimbo.evaluation.array_forms import FormDifference
-from cimbo.evaluation.gene_notes import ABOUT_ACCURACY, GeneNotes, notes_in
+from cimbo.evaluation.gene_notes import ABOUT_ACCURACY, GeneNotes, Noted, notes_in
 from cimbo.evaluation.known_accuracies import Finding, KnownAccuracies
 from cimbo.evaluation.simulated_costs import SimulatedCosts
 from cimbo.hardware.chip import DEFAULT_GENES, REQUIRED_GENES
@@ -163,11 +163,8 @@ class MeasuredAccuracy(SimulatedCosts):
         """
         if not is_python_name(self.accuracy):
             return
-        noted = notes_in(extra)
-        if noted is None:
-            self.notes.learn(None, ())
-        else:
-            self.notes.learn(noted.genes, noted.metrics)
+        note = notes_in(extra) or Noted(None, ())
+        self.notes.learn(note.genes, note.metrics)
 
     def has_test(self) -> bool:
         """Whether there are images that the search never sees."""

@@ -176,11 +176,11 @@ ENERGY_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 def _event_pj(energies: dict[str, Floats], shape: tuple[int, ...]) -> Floats:
     """Energy of each event with all that it causes (see ENERGY_PARTS), in pJ, (events, n)."""
-    event_pj = np.zeros((len(EVENT_FIELDS), *shape))
+    event_pj = {event: np.zeros(shape) for event in EVENT_FIELDS}
     for terms in ENERGY_PARTS.values():
         for event, energy in terms:
-            event_pj[EVENT_FIELDS.index(event)] += energies[energy]
-    return event_pj
+            event_pj[event] += energies[energy]
+    return np.array([*event_pj.values()])
 
 
 def _chip_columns(table: ChipTable, macro: MacroCircuit, lanes: Floats) -> Floats:

@@ -253,8 +253,8 @@ def _on_unit(tiling: Tiling) -> Bools:
         True for each such row, (rows,).
     """
     faster = tiling.layers.macs / tiling.chip.vector_lanes < _arrays(tiling)
-    arrays_may = holds_attention(tiling.chip.is_digital)
-    return np.asarray(tiling.layers.is_dynamic & (~arrays_may | faster))
+    takes = ~holds_attention(tiling.chip.is_digital) | faster
+    return np.asarray(tiling.layers.is_dynamic & takes)
 
 
 def _input_reads(tiling: Tiling) -> Floats:

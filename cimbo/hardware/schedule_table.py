@@ -63,7 +63,7 @@ class Schedule:
             Indices into BOUND_NAMES, (rows,).
         """
         times = [self.compute, self.load, self.dram, self.buffer, self.noc, self.vector]
-        slowest: Indices = np.argmax(np.stack(times), axis=0)
+        slowest: Indices = np.stack(times).argmax(axis=0)
         return slowest
 
 

@@ -1,9 +1,9 @@
 """The super-networks of AutoFormer T, S and B, under the names of their published checkpoints.
 
 Genes as in the families ``autoformer-t``, ``-s`` and ``-b``: a sub-network uses the first ``depth`` blocks, the first ``embed``
-channels everywhere, and in each block the first ``heads_i`` heads of 64 and hidden units. Query, key and value of a head are
-rows of one matrix in turn (0, 3, 6, ...; 1, 4, 7, ...; 2, 5, 8, ...), their biases stand one after another as far as the
-sub-network reaches: so the published networks were trained.
+channels everywhere, and in each block the first ``heads_i`` heads of 64 and hidden units. Queries, keys and values have the
+rows 0, 3, 6, ...; 1, 4, 7, ...; 2, 5, 8, ... of one matrix. Their biases are not interleaved: a sub-network takes the leading
+ones. The published networks were trained in this way.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _InterleavedQkv(Elastic):
         self.bias = nn.Parameter(torch.empty(3 * width))
 
     def forward(self, x: Tensor, width: int) -> Tensor:
-        """Multiplies tokens with every third row, three times.
+        """Compute queries, keys and values, one after another, from the interleaved rows of the weights.
 
         Args:
             x: Tokens, (n, tokens, embed).
@@ -95,7 +95,7 @@ class _RelativePositions(nn.Module):
         self.embeddings_table_h = nn.Parameter(torch.empty(RELATIVE_DISTANCES, HEAD_SIZE))
 
     def forward(self, vertical: Tensor, horizontal: Tensor) -> Tensor:
-        """Looks up what stands for the distances of all pairs of tokens.
+        """Look up the embeddings of the distances of all pairs of tokens.
 
         Args:
             vertical: Entries of the vertical table, (tokens, tokens).
@@ -108,6 +108,8 @@ class _RelativePositions(nn.Module):
 
 
 class _Attention(nn.Module):
+    """Attention with relative positions in keys and in values."""
+
     def __init__(self, size: SuperSize) -> None:
         super().__init__()
         width = size.heads * HEAD_SIZE
@@ -131,16 +133,18 @@ class _Attention(nn.Module):
         query, key, value = joint.permute(2, 0, 3, 1, 4)
         scores = query @ key.transpose(-2, -1)
         scores = scores + torch.einsum("bhqc,qkc->bhqk", query, self.rel_pos_embed_k(*distances))
-        shares = (scores * HEAD_SIZE**-0.5).softmax(-1)
-        attended = shares @ value
+        weights = (scores * HEAD_SIZE**-0.5).softmax(-1)
+        attended = weights @ value
         attended = attended + torch.einsum(
-            "bhqk,qkc->bhqc", shares, self.rel_pos_embed_v(*distances)
+            "bhqk,qkc->bhqc", weights, self.rel_pos_embed_v(*distances)
         )
         result: Tensor = self.proj(attended.transpose(1, 2).flatten(2), x.shape[-1])
         return result
 
 
 class _Block(nn.Module):
+    """Pre-norm transformer block with relative positions."""
+
     def __init__(self, size: SuperSize) -> None:
         super().__init__()
         hidden = int(LARGEST_RATIO * size.embed)
@@ -208,7 +212,7 @@ class ElasticAutoFormer(nn.Module):
 
 
 def distance_entries(device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Says which entries of the tables of relative positions stand for pairs of tokens.
+    """List which entry of the tables of relative positions belongs to each pair of tokens.
 
     Args:
         device: Where the result lies.
@@ -218,10 +222,10 @@ def distance_entries(device: torch.device | None = None) -> tuple[Tensor, Tensor
         entry 0 wherever the class token, the first, is one of the two.
     """
     places = torch.arange(SIDE_PATCHES**2, device=device)
-    found = []
+    entries = []
     for coordinate in (places // SIDE_PATCHES, places % SIDE_PATCHES):
         distance = coordinate[None, :] - coordinate[:, None]
         entry = distance.clamp(-MOST_DISTANCE, MOST_DISTANCE) + MOST_DISTANCE + 1
-        found.append(F.pad(entry, (1, 0, 1, 0)))
-    vertical, horizontal = found
+        entries.append(F.pad(entry, (1, 0, 1, 0)))
+    vertical, horizontal = entries
     return vertical, horizontal

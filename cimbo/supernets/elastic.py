@@ -279,5 +279,4 @@ def stacked(rows: int, outputs: int, layers: Sequence[ElasticLinear]) -> tuple[T
         Weights (layers * outputs, rows) and biases (layers * outputs,), one layer's after another's.
     """
     weight = torch.cat([layer.weight[:outputs, :rows] for layer in layers])
-    bias = torch.cat([layer.bias[:outputs] for layer in layers])
-    return weight, bias
+    return weight, torch.cat([layer.bias[:outputs] for layer in layers])

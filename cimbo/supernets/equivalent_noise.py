@@ -58,10 +58,7 @@ class EquivalentNoise:
         Returns:
             The noise of ``factor`` * y + ``bias``.
         """
-        if self.common is None:
-            common = None
-        else:
-            common = self.common * factor
+        common = None if self.common is None else self.common * factor
         return replace(
             self,
             offset=self.offset * factor + bias,

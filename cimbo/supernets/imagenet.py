@@ -1,4 +1,6 @@
-"""Colour images of a user's own: a folder of class folders as ImageNet is kept, or NumPy arrays. Nothing is downloaded.
+"""A user's own colour images: a folder with a folder for each class, as ImageNet has it, or NumPy arrays.
+
+Nothing is downloaded.
 
 ``DIR/val`` (or DIR itself) holds a folder a class, sorted as the classes are numbered, or ``images.npy`` (n, h, w, 3) uint8
 with ``labels.npy`` (n,). ``DIR/train``, where there is one, gives the images that batch norm is calibrated on. Decoding needs
@@ -24,8 +26,8 @@ from numpy.typing import NDArray
 from cimbo.errors import BadInput, printable
 
 RESIZED_SIDE = 256  # pixels of the square that images are brought to; 224 are the usual crop
-LONGEST_SHAPE = 20  # times that an image may be longer than wide
-LEFT_OUT: set[str] = set()  # files that could not be decoded, by this process
+LONGEST_SHAPE = 20  # largest ratio of an image's long side to its short side
+LEFT_OUT: set[str] = set()  # files that this process could not decode, each reported once
 # What Pillow raises for a damaged file, by format.
 DECODING_ERRORS = (
     OSError,
@@ -157,7 +159,11 @@ class Folder:
 
 
 def _check_shape(file: object, size: Sequence[int]) -> None:
-    """Raises UnreadableImage where the short side, brought to RESIZED_SIDE pixels, would make the long one enormous."""
+    """Refuse an image so long that resizing its short side to RESIZED_SIDE would make the long one enormous.
+
+    Raises:
+        UnreadableImage: Naming the file.
+    """
     if max(size) > LONGEST_SHAPE * min(size):
         raise UnreadableImage(
             file,
@@ -196,8 +202,8 @@ def _leave_out(error: UnreadableImage) -> None:
     """Say once on stderr that a file cannot be decoded."""
     if error.where not in LEFT_OUT:
         LEFT_OUT.add(error.where)
-        told = f"{error.where}: {error.what}; left out, {len(LEFT_OUT)} so far"
-        print(printable(told), file=sys.stderr)
+        message = f"{error.where}: {error.what}; left out, {len(LEFT_OUT)} so far"
+        print(printable(message), file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -231,10 +237,9 @@ class Arrays:
             pixels, size=size, mode="bilinear", antialias=True, align_corners=False
         )
         top, left = ((length - RESIZED_SIDE) // 2 for length in size)
-        pixels = (
-            pixels[0, :, top : top + RESIZED_SIDE, left : left + RESIZED_SIDE].round().clamp(0, 255)
-        )
-        return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
+        cropped = pixels[0, :, top : top + RESIZED_SIDE, left : left + RESIZED_SIDE]
+        whole = cropped.round().clamp(0, 255)
+        return whole.permute(1, 2, 0).to(torch.uint8).numpy()
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """Gives an image as it is.
@@ -278,26 +283,29 @@ def source(folder: Path, classes: int) -> Folder | Arrays:
             "is no folder",
             "name a folder with a folder of images a class, or with images.npy",
         )
-    kinds = sorted(d for d in folder.iterdir() if d.is_dir())
-    if len(kinds) != classes:
+    class_folders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    if len(class_folders) != classes:
         raise BadInput(
             folder,
-            f"has {len(kinds)} folders of classes, the weights know {classes}",
+            f"has {len(class_folders)} folders of classes, the weights know {classes}",
             "give one folder a class",
         )
-    files = []
-    for label, kind in enumerate(kinds):
-        for f in sorted(kind.iterdir()):
-            if f.suffix.lower() in IMAGE_SUFFIXES:
-                files.append((f, label))
+    files: list[Path] = []
+    labels: list[int] = []
+    for label, class_folder in enumerate(class_folders):
+        for file in sorted(class_folder.iterdir()):
+            if file.suffix.lower() in IMAGE_SUFFIXES:
+                files.append(file)
+                labels.append(label)
     if not files:
         raise BadInput(
             folder, "holds no images", f"give files ending in {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
-    return Folder([f for f, _ in files], np.array([label for _, label in files]), classes)
+    return Folder(files, np.array(labels), classes)
 
 
 def _arrays(folder: Path, classes: int) -> Arrays:
+    """Open images.npy and labels.npy of a folder, and check them. Raises BadInput."""
     try:
         images, labels = (
             np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False)
@@ -316,9 +324,9 @@ def _arrays(folder: Path, classes: int) -> Arrays:
         or labels.shape != images.shape[:1]
         or labels.dtype.kind not in "iu"
     ):
-        told = f"are {images.shape} {images.dtype} and {labels.shape} {labels.dtype}"
+        shapes = f"are {images.shape} {images.dtype} and {labels.shape} {labels.dtype}"
         todo = "give (n, height, width, 3) uint8 and (n,) integers"
-        raise BadInput(folder, f"images and labels {told}", todo)
+        raise BadInput(folder, f"images and labels {shapes}", todo)
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise BadInput(
             folder,

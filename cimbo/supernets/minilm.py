@@ -129,6 +129,8 @@ class ElasticMiniLM(nn.Module):
 
 
 class _DeployedLayer:
+    """A deployed transformer layer of ``width`` of all heads together and ``hidden`` units of the MLP."""
+
     def __init__(self, layer: MiniLMLayer, width: int, hidden: int, die: Die | None) -> None:
         def linear(rows: int, outputs: int, *layers: ElasticLinear) -> ArrayLinear:
             weight, bias = stacked(rows, outputs, layers)
@@ -143,26 +145,44 @@ class _DeployedLayer:
         self.up, self.down = linear(embed, hidden, layer.up), linear(hidden, embed, layer.down)
 
     def __call__(self, x: Tensor, lengths: list[int]) -> Tensor:
-        """x: words of whole sentences one after another, (words, embed); ``lengths``: of each sentence, equal ones together."""
+        """Run the layer on words of whole sentences, one sentence after another.
+
+        Args:
+            x: Words, (words, embed).
+            lengths: Words of each sentence; equal lengths follow one another.
+
+        Returns:
+            Words of the same shape.
+        """
         attended = self._attended(self.attend(x), lengths)
         x = self.norm1(self.project(attended).add_(x))
         result: Tensor = self.norm2(self.down(gelu(self.up(x))).add_(x))
         return result
 
-    def _attended(self, each: Tensor, lengths: list[int]) -> Tensor:
-        """Attention within each sentence, those of one length at a time."""
-        found, start = [], 0
+    def _attended(self, operands: Tensor, lengths: list[int]) -> Tensor:
+        """Compute attention within each sentence, for all sentences of one length at a time.
+
+        Args:
+            operands: Query, key and value of each word, (words, 3 * width).
+            lengths: Words of each sentence; equal lengths follow one another.
+
+        Returns:
+            (words, width).
+        """
+        attended, start = [], 0
         for length, count in runs(lengths):
-            some = each[start : start + length * count]
+            some = operands[start : start + length * count]
             parts = some.view(count, length, 3, self.heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
             query, key, value = parts.contiguous().view(3, -1, length, HEAD_SIZE)
             mixed = self.attention(query, key, value).view(count, self.heads, length, HEAD_SIZE)
-            found.append(mixed.transpose(1, 2).reshape(count * length, -1))
+            attended.append(mixed.transpose(1, 2).reshape(count * length, -1))
             start += length * count
-        return torch.cat(found)
+        return torch.cat(attended)
 
 
 class _DeployedMiniLM:
+    """A deployed sub-network of `ElasticMiniLM`."""
+
     batch_size = 1 << 20  # batches are made here, of sentences of similar length
 
     def __init__(self, network: ElasticMiniLM, subnet: SubNetwork, die: Die | None) -> None:
@@ -174,6 +194,14 @@ class _DeployedMiniLM:
         self.is_calibrated = die is None
 
     def __call__(self, sentences: Tensor) -> Tensor:
+        """Compute the logits of sentences (n, tokens), (n, classes); the first sentences calibrate it.
+
+        Sentences are sorted by length, so that those of one length can be computed together without
+        padding; their logits are put back in the order given.
+
+        Returns:
+            Logits, (n, classes).
+        """
         lengths = (sentences != PADDING_WORD).sum(1)
         order = lengths.argsort(stable=True, descending=True)
         if not self.is_calibrated:
@@ -181,12 +209,13 @@ class _DeployedMiniLM:
             batches = [order]  # all at once: the ranges of converters are of every length
         else:
             batches = batches_of_words(lengths, order, TOKENS_A_BATCH)
-        logits = torch.cat([self._logits(sentences[b], lengths[b].tolist()) for b in batches])
-        found = torch.empty_like(logits)
-        found[order] = logits
-        return found
+        by_length = torch.cat([self._logits(sentences[b], lengths[b].tolist()) for b in batches])
+        logits = torch.empty_like(by_length)
+        logits[order] = by_length
+        return logits
 
     def _logits(self, sentences: Tensor, lengths: list[int]) -> Tensor:
+        """The logits of sentences (n, tokens) sorted by length, (n, classes)."""
         network = self.network
         rows, places = (sentences != PADDING_WORD).nonzero(as_tuple=True)
         x = network.norm(network.words(sentences[rows, places]) + network.position[places])
@@ -207,21 +236,21 @@ class _DeployedMiniLM:
 
 
 def runs(lengths: list[int]) -> list[tuple[int, int]]:
-    """Groups equal numbers that follow one another.
+    """Group equal numbers that follow one another: [7, 7, 5] gives [(7, 2), (5, 1)].
 
     Args:
         lengths: Numbers of words.
 
     Returns:
-        Each number and how often it follows itself.
+        Each number and how many of it there are in a row.
     """
-    found: list[tuple[int, int]] = []
+    groups: list[tuple[int, int]] = []
     for length in lengths:
-        if found and found[-1][0] == length:
-            found[-1] = (length, found[-1][1] + 1)
+        if groups and groups[-1][0] == length:
+            groups[-1] = (length, groups[-1][1] + 1)
         else:
-            found.append((length, 1))
-    return found
+            groups.append((length, 1))
+    return groups
 
 
 def batches_of_words(lengths: Tensor, order: Tensor, most: int) -> list[Tensor]:
@@ -235,44 +264,51 @@ def batches_of_words(lengths: Tensor, order: Tensor, most: int) -> list[Tensor]:
     Returns:
         Numbers of the sentences of each batch.
     """
-    after = lengths[order].cumsum(0)
-    number = (after - 1) // most
-    counts = number.unique_consecutive(return_counts=True)[1]
+    words_so_far = lengths[order].cumsum(0)
+    batch_of_sentence = (words_so_far - 1) // most
+    counts = batch_of_sentence.unique_consecutive(return_counts=True)[1]
     return list(order.split(counts.tolist()))
 
 
 def sort_by_importance(network: ElasticMiniLM, losses: Iterable[Tensor]) -> None:
-    """Puts heads and hidden units in the order of their importance; the largest sub-network stays the same function.
+    """Sort heads and hidden units by importance; the largest sub-network computes the same as before.
 
-    The importance of a head or unit is how much the loss would change to first order without it, in absolute value,
-    summed over batches: the gradient of a gate on it (Michel et al., arXiv 1905.10650).
+    The importance of a head or unit is the change of the loss without it, to first order, in absolute value and summed
+    over batches: the gradient of a gate on it (Michel et al., arXiv 1905.10650).
 
     Args:
         network: The super-network; changed in place.
         losses: Loss of the largest sub-network on one batch after another.
     """
     layers = [cast(MiniLMLayer, layer) for layer in network.layers]
-    of_heads = [torch.zeros(layer.project.weight.shape[1] // HEAD_SIZE) for layer in layers]
-    of_units = [torch.zeros(layer.down.weight.shape[1]) for layer in layers]
+    head_importance = [torch.zeros(layer.project.weight.shape[1] // HEAD_SIZE) for layer in layers]
+    unit_importance = [torch.zeros(layer.down.weight.shape[1]) for layer in layers]
     for loss in losses:
         network.zero_grad(set_to_none=True)
         loss.backward()
-        for layer, heads, units in zip(layers, of_heads, of_units, strict=True):
+        for layer, heads, units in zip(layers, head_importance, unit_importance, strict=True):
             heads += _gate_gradient(layer.project.weight).view(-1, HEAD_SIZE).sum(1).abs()
             units += _gate_gradient(layer.down.weight).abs()
     network.zero_grad(set_to_none=True)
-    for layer, heads, units in zip(layers, of_heads, of_units, strict=True):
+    for layer, heads, units in zip(layers, head_importance, unit_importance, strict=True):
         _reorder(layer, heads.argsort(descending=True), units.argsort(descending=True))
 
 
 def _gate_gradient(weight: nn.Parameter) -> Tensor:
-    """(rows,): the gradient of a factor on each input of a layer, which is that of its weights times them."""
+    """Gradient of a factor (gate) on each input of a layer, (rows,).
+
+    By the chain rule it is the sum over outputs of weight times gradient of the weight.
+
+    Returns:
+        Gradients, (rows,).
+    """
     assert weight.grad is not None
     return (weight.detach() * weight.grad).sum(0)
 
 
 @torch.no_grad()
 def _reorder(layer: MiniLMLayer, heads: Tensor, units: Tensor) -> None:
+    """Put a layer's heads and hidden units into a new order, given as their old numbers."""
     width = (heads[:, None] * HEAD_SIZE + torch.arange(HEAD_SIZE)).flatten()
     for projection in (layer.query, layer.key, layer.value):
         projection.weight.copy_(projection.weight[width].clone())

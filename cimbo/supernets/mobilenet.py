@@ -16,9 +16,7 @@ from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Classifier, Deplo
 from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import ElasticBatchNorm, ElasticConv, ElasticLinear, SubNetwork
 
-STEM_CHANNELS = (
-    8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all of it
-)
+STEM_CHANNELS = 8  # a 3x3 patch of a grey image has nine values: eight channels keep nearly all
 WIDTHS, STRIDES, DEPTH = (16, 32, 64), (2, 2, 1), 3
 EXCITED_STAGES = (False, False, True)  # which stages have squeeze-excite
 KERNEL, EXPAND = 5, 4
@@ -38,14 +36,18 @@ def squeezed(channels: int) -> int:
 
 
 def _relu(x: Tensor) -> Tensor:
+    """ReLU, in place except in training, whose gradients need the input."""
     return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 def _hardswish(x: Tensor) -> Tensor:
+    """Hard swish, in place except in training, whose gradients need the input."""
     return F.hardswish(x, inplace=not torch.is_grad_enabled())
 
 
 class _SqueezeExcite(nn.Module):
+    """Squeeze and excite: scales each channel by a factor computed from the means of all channels."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.reduce, self.expand = (
@@ -54,7 +56,7 @@ class _SqueezeExcite(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scales channels by what their means say.
+        """Scale each channel by a factor computed from the means of all channels.
 
         Args:
             x: (n, channels, h, w).
@@ -175,6 +177,8 @@ class ElasticMobileNet(nn.Module):
 
 
 class _DeployedBlock:
+    """A deployed inverted bottleneck, with a kernel and an expansion."""
+
     def __init__(
         self, block: _Block, inputs: int, kernel: int, expand: int, die: Die | None
     ) -> None:
@@ -199,6 +203,7 @@ class _DeployedBlock:
             )
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Run the block on images (n, inputs, h, w), (n, outputs, h', w')."""
         h = self.act(self.depthwise(self.act(self.expand(x))))
         if self.excite is not None:
             reduce, expand = self.excite
@@ -208,6 +213,8 @@ class _DeployedBlock:
 
 
 class _DeployedMobileNet(Classifier):
+    """A deployed sub-network of `ElasticMobileNet`."""
+
     def __init__(self, network: ElasticMobileNet, subnet: SubNetwork, die: Die | None) -> None:
         self.resolution = subnet["resolution"]
         self.stem = ArrayConv(network.stem.cut(1, STEM_CHANNELS), network.stem_norm, die, padding=1)
@@ -233,6 +240,7 @@ class _DeployedMobileNet(Classifier):
 
 
 def _resize(images: Tensor, size: int) -> Tensor:
+    """Resize images (n, c, h, w) to squares of ``size`` pixels, unless they are."""
     if images.shape[-1] == size:
         return images
     return F.interpolate(

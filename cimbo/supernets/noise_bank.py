@@ -24,8 +24,7 @@ def stretch(size: int, place: Callable[[int], int]) -> Tensor:
     bank = _bank()
     if size >= len(bank):
         bank = bank.repeat(size // len(bank) + 2)
-    start = place(len(bank) - size)
-    return bank[start : start + size]
+    return bank.narrow(0, place(len(bank) - size), size)
 
 
 @cache

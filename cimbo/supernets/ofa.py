@@ -147,13 +147,13 @@ class BatchNorm(nn.Module):
 
         The norm of a layer that a sub-network leaves out has seen no batch and keeps its statistics.
         """
-        found, self.found = self.found, None
-        if not found:
+        batches, self.found = self.found, None
+        if not batches:
             return
-        pixels = torch.tensor([n for n, _, _ in found], dtype=torch.float64)
-        share = (pixels / pixels.sum()).float()[:, None]  # of each batch in all pixels
-        mean = (share * torch.stack([m for _, m, _ in found])).sum(0)
-        mean_square = (share * torch.stack([s for _, _, s in found])).sum(0)
+        pixels = torch.tensor([n for n, _, _ in batches], dtype=torch.float64)
+        fraction = (pixels / pixels.sum()).float()[:, None]  # of all pixels, in each batch
+        mean = (fraction * torch.stack([mean for _, mean, _ in batches])).sum(0)
+        mean_square = (fraction * torch.stack([square for _, _, square in batches])).sum(0)
         active = len(mean)
         self.running_mean[:active] = mean
         # Rounding may make the difference slightly negative.

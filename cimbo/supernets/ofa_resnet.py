@@ -10,21 +10,19 @@ from torch import Tensor, nn
 from cimbo.supernets.ofa import Classifier, Conv, ConvNorm, divisible
 
 STEM_CHANNELS = 64
-STAGE_SHAPES = (
-    (256, 2, 1),
-    (512, 2, 2),
-    (1024, 4, 2),
-    (2048, 2, 2),
-)  # channels, blocks at the least, stride
-MORE, EXPAND = 2, 0.35
+# Of each stage: channels, least number of blocks, stride
+STAGE_SHAPES = ((256, 2, 1), (512, 2, 2), (1024, 4, 2), (2048, 2, 2))
+N_OPTIONAL_BLOCKS = 2  # further blocks of each stage
+LARGEST_EXPAND = 0.35
 
 
 def _hidden(outputs: int, expand: float) -> int:
+    """Hidden channels of a bottleneck with so many output channels."""
     return divisible(round(outputs * expand))
 
 
 class _Shortcut(ConvNorm):
-    """Averages, then projects."""
+    """The shortcut of a stage's first block: averages pixels, then projects channels."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(Conv(inputs, outputs))
@@ -45,10 +43,12 @@ class _Shortcut(ConvNorm):
 
 
 class _Bottleneck(nn.Module):
+    """Bottleneck with elastic width and expansion."""
+
     def __init__(self, channels: tuple[int, int], stride: int, *, first: bool) -> None:
         super().__init__()
         inputs, outputs = channels
-        most = _hidden(outputs, EXPAND)
+        most = _hidden(outputs, LARGEST_EXPAND)
         self.conv1 = ConvNorm(Conv(inputs, most), F.relu)
         self.conv2 = ConvNorm(Conv(most, most, 3, stride=stride), F.relu)
         self.conv3 = ConvNorm(Conv(most, outputs))
@@ -64,7 +64,7 @@ class _Bottleneck(nn.Module):
         Args:
             x: (n, c, h, w).
             outputs: Output channels.
-            expand: Hidden channels as a share of the output channels.
+            expand: Hidden channels over output channels.
 
         Returns:
             (n, outputs, h / stride, w / stride), sizes rounded up.
@@ -92,7 +92,7 @@ class OfaResNet(nn.Module):
         self.blocks = nn.ModuleList()
         inputs = STEM_CHANNELS
         for outputs, base, stride in STAGE_SHAPES:
-            for block in range(base + MORE):
+            for block in range(base + N_OPTIONAL_BLOCKS):
                 self.blocks.append(
                     _Bottleneck((inputs, outputs), 1 if block else stride, first=block == 0)
                 )
@@ -121,6 +121,6 @@ class OfaResNet(nn.Module):
             outputs = divisible(channels * subnet[f"width_{stage}"])
             for block in range(base + int(subnet[f"depth_{stage}"])):
                 x = self.blocks[start + block](x, outputs, subnet[f"expand_{stage}_{block + 1}"])
-            start += base + MORE
+            start += base + N_OPTIONAL_BLOCKS
         result: Tensor = self.classifier(x.mean((2, 3)))
         return result

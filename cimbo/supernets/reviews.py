@@ -35,7 +35,7 @@ VALIDATION_BLOCKS, TEST_BLOCKS = (3, 9, 16), (6, 13, 19)
 CALIBRATION_SENTENCES = 200  # drawn from the training set
 CALIBRATION_SEED = 0
 ORDER_SEED = 1  # shuffles the sentences of validation and test
-# So many random batches are pooled and sorted by length before they are cut: little padding, and still drawn at random.
+# Random batches that are pooled and sorted by length before they are cut anew, for little padding in each
 BATCHES_A_POOL = 8
 SHORTEST_SENTENCE = 2  # in tokens: the marks of its start and its end
 
@@ -129,30 +129,32 @@ def read_sentences(path: Path, n_words: int = N_WORDS) -> Sentences:
     todo = "name sentences that cimbo wrote"
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = Sentences(file["words"], file["lengths"], file["labels"])
+            sentences = Sentences(file["words"], file["lengths"], file["labels"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BadInput(path, f"holds no sentences ({error})", todo) from None
-    fault = _fault(found, n_words)
+    fault = _fault(sentences, n_words)
     if fault:
         raise BadInput(path, fault, todo)
-    return found
+    return sentences
 
 
-def _fault(found: Sentences, n_words: int) -> str | None:
-    """What is wrong with the numbers of some sentences, if anything is."""
-    arrays = (found.words, found.lengths, found.labels)
+def _fault(sentences: Sentences, n_words: int) -> str | None:
+    """What is wrong with the numbers of sentences, in words; None where nothing is."""
+    arrays = (sentences.words, sentences.lengths, sentences.labels)
     kinds = [str(array.dtype) for array in arrays]
     if kinds != ["uint16", "uint8", "uint8"] or any(array.ndim != 1 for array in arrays):
         return f"holds arrays of {', '.join(kinds)}, not lists of uint16, uint8, uint8"
-    if len(found.lengths) != len(found.labels) or not len(found.labels):
-        return f"holds {len(found.lengths)} lengths and {len(found.labels)} labels"
-    if found.lengths.min() < SHORTEST_SENTENCE or found.lengths.max() > SENTENCE_POSITIONS:
+    if len(sentences.lengths) != len(sentences.labels) or not len(sentences.labels):
+        return f"holds {len(sentences.lengths)} lengths and {len(sentences.labels)} labels"
+    if sentences.lengths.min() < SHORTEST_SENTENCE or sentences.lengths.max() > SENTENCE_POSITIONS:
         return f"holds a sentence of fewer than {SHORTEST_SENTENCE} or more than {SENTENCE_POSITIONS} words"
-    if int(found.lengths.sum()) != len(found.words):
-        return f"holds {len(found.words)} words where lengths add up to {found.lengths.sum()}"
-    if found.words.min() <= PADDING_WORD or found.words.max() >= n_words:
+    if int(sentences.lengths.sum()) != len(sentences.words):
+        return (
+            f"holds {len(sentences.words)} words where lengths add up to {sentences.lengths.sum()}"
+        )
+    if sentences.words.min() <= PADDING_WORD or sentences.words.max() >= n_words:
         return f"holds the number of a word outside 1 to {n_words - 1}"
-    if found.labels.max() > 1:
+    if sentences.labels.max() > 1:
         return "holds a label that is neither 0 nor 1"
     return None
 
@@ -174,8 +176,8 @@ class Vocabulary:
     """The words of BERT's vocabulary that occur, numbered anew.
 
     Attributes:
-        kept: (words,) the numbers that the kept words have in the whole vocabulary, ascending; the
-            padding's is the first.
+        kept: Numbers of the kept words in the whole vocabulary, ascending, (words,); the first is that
+            of the padding. A word's new number is its place here.
     """
 
     kept: NDArray[np.int64]
@@ -194,13 +196,13 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Reviews:
-    """All that is made of the rated sentences.
+    """The rated sentences, split into three parts.
 
     Attributes:
         training: 70 % of the blocks of ids.
-        validation: 15 %.
-        test: 15 %.
-        vocabulary: of all of them.
+        validation: 15 % of the blocks.
+        test: 15 % of the blocks.
+        vocabulary: words that occur in any of them.
     """
 
     training: Sentences

@@ -32,13 +32,31 @@ LARGEST_GRADIENT = 5.0  # norm to which a step's gradient is cut
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. ``distil`` is the final share of the distillation loss, reached after ``distil_after`` of the steps.
+    """How to train a super-network.
 
-    ``reference_chips``: train under the mixture of :mod:`cimbo.supernets.reference_chips`, with operands of few bits.
-    ``tuning_epochs``: of a pre-trained network, before all else, in which the largest sub-network alone is trained, without
-    errors; heads and hidden units are sorted by importance then. ``bfloat16``: products in that format.
-    ``adc_bits`` (0: without error) and ``cell_noise`` (a share of full scale): of the arrays under whose noise to train, and
-    the ``rows``, ``cell_bits`` and ``dac_bits`` that they have.
+    Attributes:
+        epochs: Passes over the training set.
+        batch: Examples in a batch.
+        learning_rate: Largest learning rate, after the warm-up.
+        weight_decay: Of AdamW, for matrices and kernels.
+        warm_up: Fraction of all steps in which the learning rate rises.
+        random_subnets: Random sub-networks trained in each step, besides the largest and the smallest one.
+        label_smoothing: Of the cross entropy with the labels.
+        distil: Final weight of the distillation loss; the loss of the labels has the rest.
+        distil_after: Fraction of all steps after which that weight is reached.
+        average: Weight of the past in the moving average of the network.
+        shift: Pixels by which images are shifted at most.
+        adc_bits: Bits of the converters of arrays under whose noise to train; 0: converters without error.
+        cell_noise: Standard deviation of the cells of these arrays, a fraction of full scale.
+        rows: Rows of these arrays.
+        cell_bits: Bits of a weight in one of their cells.
+        dac_bits: Bits of an input that enter at once.
+        reference_chips: Train under the mixture of :mod:`cimbo.supernets.reference_chips` instead, with operands of few
+            bits.
+        tuning_epochs: Epochs before all others in which only the largest sub-network of a pre-trained network is trained,
+            without errors; then heads and hidden units are sorted by importance.
+        bfloat16: Compute products in that format.
+        seed: Seed of all randomness.
     """
 
     epochs: int = 12
@@ -64,7 +82,7 @@ class Recipe:
 
     @property
     def noise(self) -> OutputNoise | None:
-        """What the arrays do to every product while training; None without arrays that err."""
+        """The noise of the arrays under which to train; None where they have no errors."""
         if not (self.adc_bits or self.cell_noise):
             return None
         genes = {
@@ -103,7 +121,13 @@ Example = tuple[Tensor, Tensor]  # inputs of a batch, and their labels (n,)
 
 @dataclass(frozen=True)
 class Progress:
-    """After each epoch: the averaged network so far, the mean loss and the epoch (from 1)."""
+    """The state of training after an epoch.
+
+    Attributes:
+        network: The averaged network so far.
+        loss: Mean loss of the epoch.
+        epoch: Number of the epoch, from 1.
+    """
 
     network: nn.Module
     loss: float
@@ -151,27 +175,22 @@ def train(
     total = steps * recipe.epochs
     network.train()
     for epoch in range(recipe.epochs):
-        found = []
+        epoch_losses = []
         batches = examples.batches(recipe.batch, recipe.shift, rng)
-        for step, (inputs, labels) in enumerate(batches):
-            done = (epoch * steps + step) / total
+        for step, (inputs, labels) in enumerate(batches, epoch * steps):
+            done = step / total
             _set_rate(optimizer, recipe, done)
-            others: list[Any] = [
-                smallest,
-                *space.designs(space.random_rows(recipe.random_subnets, rng)),
-            ]
-            share = recipe.distil * min(1.0, done / recipe.distil_after)
+            random_subnets = space.designs(space.random_rows(recipe.random_subnets, rng))
+            others: list[Any] = [smallest, *random_subnets]
+            distil = recipe.distil * min(1.0, done / recipe.distil_after)
             plan = _Sandwich(
-                largest, others, share, recipe.label_smoothing, mixture, recipe.bfloat16
+                largest, others, distil, recipe.label_smoothing, mixture, recipe.bfloat16
             )
-            found.append(_sandwich(network, inputs, labels, plan))
+            epoch_losses.append(_sandwich(network, inputs, labels, plan))
             _step(network, optimizer)
-            _average(
-                averaged,
-                network,
-                min(recipe.average, (1 + epoch * steps + step) / (10 + epoch * steps + step)),
-            )
-        yield Progress(averaged, float(np.mean(found)), epoch + 1)
+            # The average forgets its random start quickly at first.
+            _average(averaged, network, min(recipe.average, (1 + step) / (10 + step)))
+        yield Progress(averaged, float(np.mean(epoch_losses)), epoch + 1)
 
 
 def tune(
@@ -196,7 +215,7 @@ def tune(
     done = 0
     network.train()
     for epoch in range(recipe.tuning_epochs):
-        found = []
+        epoch_losses = []
         for inputs, labels in examples.batches(recipe.batch, recipe.shift, rng):
             _set_rate(optimizer, recipe, done / total)
             with _precision(recipe.bfloat16):
@@ -204,10 +223,10 @@ def tune(
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
             _step(network, optimizer)
-            found.append(loss.item())
+            epoch_losses.append(loss.item())
             done += 1
         network.eval()
-        yield Progress(network, float(np.mean(found)), epoch + 1)
+        yield Progress(network, float(np.mean(epoch_losses)), epoch + 1)
         network.train()
 
 
@@ -219,9 +238,9 @@ def losses(
     Args:
         network: The super-network; left in evaluation mode.
         subnet: Genes of the sub-network.
-        examples: What is learned.
-        recipe: Says the size of a batch.
-        batches: How many.
+        examples: Labelled examples.
+        recipe: Has the size of a batch.
+        batches: How many batches.
 
     Yields:
         The loss of one batch after another.
@@ -241,16 +260,18 @@ def _precision(bfloat16: bool) -> torch.autocast:
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW with the recipe's learning rate and weight decay."""
     return torch.optim.AdamW(_decay_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
 
 
 def _set_rate(optimizer: torch.optim.AdamW, recipe: Recipe, done: float) -> None:
-    """Sets the learning rate; ``done`` is the share of all steps."""
+    """Set the learning rate; ``done`` is the fraction of all steps that were made."""
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _schedule(done, recipe.warm_up)
 
 
 def _step(network: nn.Module, optimizer: torch.optim.AdamW) -> None:
+    """Make one step with the gradients at hand, cut to LARGEST_GRADIENT, and clear them."""
     nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
@@ -258,6 +279,17 @@ def _step(network: nn.Module, optimizer: torch.optim.AdamW) -> None:
 
 @dataclass(frozen=True)
 class _Sandwich:
+    """What one step of the sandwich rule trains.
+
+    Attributes:
+        largest: Genes of the largest sub-network, which teaches the others.
+        others: Genes of the others.
+        distil: Weight of the teacher's output in their loss; the labels have the rest.
+        smoothing: Label smoothing.
+        mixture: Draws the chip that each sub-network meets.
+        bfloat16: Whether products are computed in that format.
+    """
+
     largest: SubNetwork
     others: Sequence[SubNetwork]
     distil: float
@@ -267,7 +299,11 @@ class _Sandwich:
 
 
 def _sandwich(network: Callable[..., Tensor], x: Tensor, y: Tensor, plan: _Sandwich) -> float:
-    """Accumulate the gradients of one step; returns the largest sub-network's loss."""
+    """Accumulate the gradients of one step on inputs ``x`` with labels ``y`` (n,).
+
+    Returns:
+        The largest sub-network's loss.
+    """
     plan.mixture.next_chip(teacher=True)
     with _precision(plan.bfloat16):
         logits = network(x, plan.largest).float()
@@ -285,7 +321,13 @@ def _sandwich(network: Callable[..., Tensor], x: Tensor, y: Tensor, plan: _Sandw
 
 
 def _decay_groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels decay; norms, biases, positions and kernel transformations do not."""
+    """Parameters for the optimizer: matrices and kernels with weight decay, all others without.
+
+    Norms, biases, positions and kernel transformations do not decay.
+
+    Returns:
+        Groups as torch's optimizers take them.
+    """
     kept, decayed = [], []
     for name, weights in network.named_parameters():
         if weights.ndim < 2 or "position" in name or "shrink" in name:
@@ -296,7 +338,7 @@ def _decay_groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
 
 
 def _schedule(done: float, warm_up: float) -> float:
-    """Linear warm-up, then a cosine to zero; ``done`` is the share of all steps."""
+    """Factor of the learning rate: linear warm-up, then a cosine to zero; ``done`` is the fraction of all steps."""
     if done < warm_up:
         return (done + 1e-3) / (warm_up + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
@@ -304,5 +346,6 @@ def _schedule(done: float, warm_up: float) -> float:
 
 @torch.no_grad()
 def _average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+    """Update a moving average of parameters in place: keep * average + (1 - keep) * network."""
     for mean, current in zip(averaged.parameters(), network.parameters(), strict=True):
         mean.lerp_(current, 1 - keep)

@@ -21,7 +21,7 @@ HEAD_SIZE, PATCH_SIDE = 64, 16
 
 @dataclass(frozen=True)
 class VitSize:
-    """Sizes of a vision transformer, and what its training added.
+    """Sizes of a vision transformer, and the parts that only some variants have.
 
     Attributes:
         embed: Width of a token.
@@ -30,8 +30,8 @@ class VitSize:
         hidden: Hidden units of a layer's MLP.
         patches: Patches of an image.
         prefix: Tokens before the patches: the class token, and of a distilled one a second.
-        scales_layers: Whether what a layer adds is scaled channel by channel (DeiT-3).
-        prefix_has_positions: Whether these tokens have positions, too; not those of DeiT-3.
+        scales_layers: Whether the output of each attention and MLP is scaled channel by channel (DeiT-3).
+        prefix_has_positions: Whether the tokens before the patches have position embeddings, too; those of DeiT-3 do not.
     """
 
     embed: int = 768
@@ -56,11 +56,11 @@ VIT_SIZES: dict[str, VitSize] = {
     "vit-b-384": VitSize(patches=576),
     "deit-b-distilled": VitSize(prefix=2),
 }
-"""Of the full networks, by family."""
+"""Sizes of the largest network of each family."""
 
 
 def size_of(name: str, state: Mapping[str, Tensor]) -> VitSize:
-    """Finds what a checkpoint's training added to the network of a family.
+    """Find which variant of a family's network a checkpoint has.
 
     Args:
         name: The family.
@@ -71,8 +71,12 @@ def size_of(name: str, state: Mapping[str, Tensor]) -> VitSize:
     """
     size = VIT_SIZES[name]
     positions = state.get("pos_embed")
-    bare = positions is not None and positions.shape[1] == size.patches
-    return replace(size, scales_layers="blocks.0.ls1.gamma" in state, prefix_has_positions=not bare)
+    for_patches_only = positions is not None and positions.shape[1] == size.patches
+    return replace(
+        size,
+        scales_layers="blocks.0.ls1.gamma" in state,
+        prefix_has_positions=not for_patches_only,
+    )
 
 
 class _Patches(Elastic):
@@ -97,6 +101,8 @@ class _Patches(Elastic):
 
 
 class _Attention(nn.Module):
+    """Multi-head attention of which the leading heads can compute alone."""
+
     def __init__(self, size: VitSize) -> None:
         super().__init__()
         width = size.heads * HEAD_SIZE
@@ -135,6 +141,8 @@ class _LayerScale(nn.Module):
 
 
 class _Layer(nn.Module):
+    """Pre-norm transformer layer with elastic heads and hidden units."""
+
     def __init__(self, size: VitSize, eps: float) -> None:
         super().__init__()
         embed, hidden = size.embed, size.hidden
@@ -201,6 +209,7 @@ class ElasticViT(nn.Module):
         return result
 
     def _tokens(self, images: Tensor) -> Tensor:
+        """Tokens of images (n, 3, side, side) with their positions, (n, prefix + patches, embed)."""
         patches = self.patch_embed.proj(images)  # type: ignore[operator]
         prefix = [self.cls_token.expand(len(images), -1, -1)]
         if self.size.prefix == 2:

@@ -73,17 +73,17 @@ class WordPiece:
         """
         if len(word) > LONGEST_WORD:
             return [self.numbers[UNKNOWN]]
-        found = []
+        numbers = []
         start = 0
         while start < len(word):
             piece, start = self._longest(word, start)
             if piece is None:
                 return [self.numbers[UNKNOWN]]
-            found.append(piece)
-        return found
+            numbers.append(piece)
+        return numbers
 
     def _longest(self, word: str, start: int) -> tuple[int | None, int]:
-        """The number of the longest piece from ``start`` on and where it ends; None where there is none."""
+        """Find the longest known piece of a word from ``start`` on: its number (None: there is none) and its end."""
         prefix = "##" if start else ""
         for end in range(len(word), start, -1):
             number = self.numbers.get(prefix + word[start:end])
@@ -114,7 +114,7 @@ def words(text: str) -> list[str]:
 
 
 def _cleaned(text: str) -> str:
-    """The text with one kind of space and without control characters."""
+    """A text with blanks instead of all kinds of spaces, and without control characters."""
     kept = []
     for character in text:
         if character in "\t\n\r" or unicodedata.category(character) == "Zs":

@@ -113,7 +113,7 @@ class CimNasBench:
         to be predicted.
 
         Args:
-            n_train: How many rows are learned from.
+            n_train: How many rows to learn from.
 
         Returns:
             Rows to learn from, rows to predict.
@@ -193,7 +193,7 @@ class CimNasBench:
         return found
 
     def whole_chip(self, chip: Mapping[str, Any]) -> dict[str, Any]:
-        """Completes an array to a chip.
+        """Complete an array to a chip that can be simulated.
 
         Args:
             chip: Genes of an array, and of the rest of the chip as far as it is not the baseline's.
@@ -210,7 +210,7 @@ class CimNasBench:
         return {**config.tables.hardware.fixed, **config.baseline()}
 
     def costs(self, subnet: Mapping[str, Any], chip: Mapping[str, Any]) -> dict[str, float]:
-        """Computes by cimbo's own model what a sub-network costs on a chip.
+        """Compute what a sub-network costs on a chip, by cimbo's own model.
 
         Args:
             subnet: Genes of the small space, or of every layer.
@@ -220,7 +220,7 @@ class CimNasBench:
             latency_ms and energy_uj of one inference, area_mm2.
 
         Raises:
-            BadInput: The chip or the sub-network is none.
+            BadInput: The chip or the sub-network is not valid.
         """
         full = dict(subnet)
         if set(subnet) <= set(TABLE_NETWORKS[self.network]):
@@ -249,7 +249,7 @@ class CimNasBench:
 
 
 def table_array(chip: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps of a chip what its accuracy in the table depends on.
+    """Reduce a chip to the genes on which its accuracy in the table depends.
 
     Args:
         chip: Genes of an array or of a whole chip.
@@ -269,14 +269,14 @@ def table_array(chip: Mapping[str, Any]) -> dict[str, Any]:
         as_usual = gene in kept or gene not in chip or chip[gene] == usual
         if not as_usual and not (chip.get("array") == DIGITAL_ARRAY and gene in ignored):
             raise BadInput(f"chip.{gene}", f"is {chip[gene]}", f"the table has {usual}")
-    found = {gene: chip[gene] for gene in kept if gene in chip}
+    genes = {gene: chip[gene] for gene in kept if gene in chip}
     if chip.get("array") == DIGITAL_ARRAY:
-        found.setdefault("weight_bits", hardware.DEFAULT_GENES["weight_bits"])
-    return found
+        genes.setdefault("weight_bits", hardware.DEFAULT_GENES["weight_bits"])
+    return genes
 
 
 def _key(genes: Mapping[str, Any]) -> str:
-    """Genes as a text that does not depend on their order."""
+    """Genes as a text, the same whatever their order."""
     return repr(sorted(genes.items()))
 
 

@@ -44,7 +44,7 @@ NOISE_COLUMNS: dict[str, Callable[[str], Any]] = {
 """Settings of `cimbo.hardware.cell_errors.ArrayConditions`; an empty field: as the constants have it."""
 
 OWN_COLUMNS = ("number", "part", "form", "die", "images", "right", "cpu_seconds")
-"""What a line says of the measurement itself."""
+"""Columns about the measurement itself."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Measurement:
 
     @property
     def standard_error(self) -> float:
-        """Of the accuracy, in points, for the choice of examples; another die comes on top of it."""
+        """Standard error of the accuracy by the choice of examples, in points; differences between dies add to it."""
         share = (self.right + 0.5) / (self.images + 1)
         return 100.0 * sqrt(share * (1.0 - share) / self.images)
 
@@ -96,18 +96,18 @@ class Measurement:
             the errors that it met as numbers.
         """
         workload = network(self.network).workload(dict(self.subnet))
-        found = {**self.subnet, **self.array}
-        found["macs"] = float(workload.macs)
-        found["parameters"] = float(workload.parameters)
+        columns = {**self.subnet, **self.array}
+        columns["macs"] = float(workload.macs)
+        columns["parameters"] = float(workload.parameters)
         if self.array["array"] == "digital_sram":
-            return found
+            return columns
         conditions = ArrayConditions(**self.noise)
         described = describe_array(self.array, conditions)
-        found["noise_lsb"] = described.noise_lsb
-        found["stuck_cells"] = described.stuck_cells
+        columns["noise_lsb"] = described.noise_lsb
+        columns["stuck_cells"] = described.stuck_cells
         if described.family == "rram":
-            found["age_s"] = SECONDS_AT_AGE[conditions.age]
-        return found
+            columns["age_s"] = SECONDS_AT_AGE[conditions.age]
+        return columns
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,10 @@ def subnet_columns(name: str) -> dict[str, dict[str, Any]]:
     Returns:
         Gene to its values, each by how it is written.
     """
-    found = {}
+    columns = {}
     for choice in network(name).choices():
-        found[choice.name] = {str(value): value for value in choice.values}
-    return found
+        columns[choice.name] = {str(value): value for value in choice.values}
+    return columns
 
 
 def _measurement(
@@ -214,12 +214,12 @@ def _measurement(
 
 
 def _given(line: Mapping[str, str], columns: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
-    """What a line says of some columns, without those that it leaves empty."""
-    found = {}
+    """Read some columns of a line, without those that are empty."""
+    given = {}
     for name, read_value in columns.items():
         if line[name]:
-            found[name] = read_value(line[name])
-    return found
+            given[name] = read_value(line[name])
+    return given
 
 
 def write(name: str, measurements: Sequence[Measurement], file: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a measurement of CIM-NAS-Bench is made; it depends on what is asked alone."""
+"""Makes a measurement of CIM-NAS-Bench; the result depends only on what is asked for."""
 
 from __future__ import annotations
 

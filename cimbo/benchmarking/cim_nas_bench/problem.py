@@ -1,8 +1,8 @@
 """The tables of CIM-NAS-Bench as search problems whose true front is known.
 
 Each joins a table's sub-networks and arrays with a small space of chips around them. Accuracies are measured and looked up;
-costs are computed, of every design once. As there are some ten thousand designs, the true front is known, and a search can be
-told what share of it it has found.
+costs are computed, once for every design. As there are only some ten thousand designs, the true front is known, and the
+hypervolume that a search has found can be given as a fraction of that of the true front.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PREFIX = "cim-nas-bench-"
 LATENCY_QUESTION = "latency"
 ALL_COSTS_QUESTION = "costs"
 QUESTIONS = (LATENCY_QUESTION, ALL_COSTS_QUESTION)
-"""What is asked of each table: accuracy and latency within an area; or accuracy, latency, energy and area."""
+"""The two problems of each table: accuracy and latency within an area; or accuracy, latency, energy and area."""
 
 SMALL_CHIPS: dict[str, tuple[Any, ...]] = {
     "pes": (1, 2, 4, 8),
@@ -61,7 +61,9 @@ CHIPS = {
 """Genes of chips besides those of the array; everything else is as the preset's baseline has it."""
 
 COLUMNS_PER_ADC = (1, 4)
-REFERENCE_SHARE = 0.5  # of the designs, that are better than the reference in an objective
+REFERENCE_SHARE = (
+    0.5  # fraction of the designs that are better than the reference, in each objective
+)
 
 
 def problem_names() -> list[str]:
@@ -70,10 +72,10 @@ def problem_names() -> list[str]:
     Returns:
         A name for each super-network and question, such as ``cim-nas-bench-fmnist-vit-latency``.
     """
-    found = []
+    names = []
     for name in TABLE_NETWORKS:
-        found += [f"{PREFIX}{name}-{question}" for question in QUESTIONS]
-    return found
+        names += [f"{PREFIX}{name}-{question}" for question in QUESTIONS]
+    return names
 
 
 def search_space(name: str) -> SearchSpace:
@@ -104,8 +106,8 @@ class TabularProblem:
     """A search problem all of whose designs are known.
 
     Attributes:
-        name: What it is called.
-        problem: What a search is told.
+        name: Its name.
+        problem: Space, objectives and constraints.
         values: Metric to its values (n,), of all designs in the order of ``rows``.
         rows: (n, d) canonical rows of all designs.
     """
@@ -128,11 +130,11 @@ class TabularProblem:
         Returns:
             The metrics of each.
         """
-        found = []
+        metrics = []
         for row in self.problem.space.rows(designs):
             place = self._place[row.tobytes()]
-            found.append({name: float(values[place]) for name, values in self.values.items()})
-        return found
+            metrics.append({name: float(values[place]) for name, values in self.values.items()})
+        return metrics
 
     @cached_property
     def front(self) -> NDArray[np.intp]:
@@ -211,7 +213,7 @@ def tabular_problem(name: str) -> TabularProblem:
 
 
 def _middle(values: Array) -> float:
-    """What half of the designs are better than, on four digits."""
+    """The quantile REFERENCE_SHARE of a metric over all designs, to four digits."""
     return float(f"{np.quantile(values, REFERENCE_SHARE):.4g}")
 
 
@@ -222,11 +224,13 @@ def _all_designs(name: str) -> tuple[SearchSpace, NDArray[Any], dict[str, Array]
     rows = listed_rows(space, space.size)
     n_network = len(space.architecture)
     values = {metric: np.empty(len(rows)) for metric in ("accuracy", *COSTS)}
-    networks, number = np.unique(rows[:, :n_network], axis=0, return_inverse=True)
-    for place in range(len(networks)):
-        own = np.flatnonzero(number.ravel() == place)
-        for metric, found in _of_network(bench, space.designs(rows[own])).items():
-            values[metric][own] = found
+    # Network by network, so that each is built once.
+    networks, network_of_row = np.unique(rows[:, :n_network], axis=0, return_inverse=True)
+    for number in range(len(networks)):
+        own_rows = np.flatnonzero(network_of_row.ravel() == number)
+        metrics = _of_network(bench, space.designs(rows[own_rows]))
+        for metric, own_values in metrics.items():
+            values[metric][own_rows] = own_values
     return space, rows, values
 
 

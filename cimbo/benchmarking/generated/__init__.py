@@ -3,11 +3,10 @@
     problem = generated("train-07")
     problem.problem, problem.measure(designs), problem.share(measured)
 
-A search that is tuned on the few problems its author has learns these. Here layers, chips, cost laws and accuracies are
+A search that is tuned on the few problems its author has is fitted to these. Here layers, chips, cost laws and accuracies are
 composed at random, with two to four objectives, 20 to 71 genes, with and without inactive ones, and up to one percent of
-noise; the
-references lie where few random designs reach, in some problems none. What is the best known of each stands in
-``references.json``, written by ``benchmarks/generated_fronts.py``.
+noise. References are so good that few random designs are better, in some problems none. The references and the best known
+hypervolume of each problem are in ``references.json``, written by ``benchmarks/generated_fronts.py``.
 """
 
 from __future__ import annotations
@@ -34,23 +33,23 @@ REFERENCES_FILE = Path(__file__).with_name("references.json")
 PROBLEM_SETS = ("train", "test")
 N_PER_SET = 40
 SEED_OF_SET = {"train": 1000, "test": 2000}
-TYPICAL_DESIGNS = 2000  # random designs that scales and references are taken from
+TYPICAL_DESIGNS = 2000  # random designs by which scales and references are set
 COST_METRICS = ("latency_ms", "energy_uj", "area_mm2")
 NOISE_LEVELS = (0.0, 0.0, 0.002, 0.01)  # relative, of costs
-ACCURACY_NOISE = 10.0  # points of accuracy that a relative noise of 1 stands for
-#: Share of random designs that may lie above the reference, and how much further it is pushed
+ACCURACY_NOISE = 10.0  # points of accuracy that correspond to a relative noise of 1
+#: Fractions of random designs that may be better than the reference in every objective
 REFERENCE_SHARES = (0.03, 0.005, 0.0)
 
 
 @dataclass(frozen=True)
 class GeneratedProblem:
-    """A problem that costs nothing to evaluate.
+    """A random problem that is quick to evaluate.
 
     Attributes:
         name: Set and number.
         blueprint: Space and meaning of its genes.
-        law: How costs come about.
-        accuracy_law: How accuracy comes about.
+        law: The law of costs.
+        accuracy_law: The law of accuracy.
         objectives: Two to four, with references.
         noise: Relative standard deviation of a measured cost.
         log: Whether the hypervolume is taken of the logarithms of costs.
@@ -68,11 +67,11 @@ class GeneratedProblem:
 
     @cached_property
     def problem(self) -> Problem:
-        """What a search is told."""
+        """Space and objectives, as a search gets them."""
         return Problem(self.blueprint.space, self.objectives)
 
     def true_metrics(self, rows: Rows) -> dict[str, Array]:
-        """Compute what designs are, without noise.
+        """Compute the metrics of designs without noise.
 
         Args:
             rows: (n, d) canonical rows.
@@ -81,18 +80,18 @@ class GeneratedProblem:
             Each objective's name to its values (n,).
         """
         values = self.blueprint.values(rows)
-        found = costs.costs(self.law, self.blueprint, values)
+        design_costs = costs.costs(self.law, self.blueprint, values)
         accuracy = accuracies.accuracy(self.accuracy_law, self.blueprint, values, rows)
         metrics = {
             "accuracy": accuracy,
-            "latency_ms": found.latency_ms,
-            "energy_uj": found.energy_uj,
-            "area_mm2": found.area_mm2,
+            "latency_ms": design_costs.latency_ms,
+            "energy_uj": design_costs.energy_uj,
+            "area_mm2": design_costs.area_mm2,
         }
         return {o.name: metrics[o.name] for o in self.objectives}
 
     def measure(self, designs: list[Params]) -> list[dict[str, float]]:
-        """Measure designs with noise; one that is measured again measures the same.
+        """Evaluate designs with noise; a design that is evaluated again has the same metrics.
 
         Args:
             designs: Designs of the problem's space.
@@ -101,14 +100,17 @@ class GeneratedProblem:
             The objectives of each.
         """
         rows = self.blueprint.space.rows(designs)
-        found = self.true_metrics(rows)
+        true_metrics = self.true_metrics(rows)
         measured = []
         for i, row in enumerate(rows):
+            # Seeded by the design; an inactive gene is -1 in its row, and seeds may not be negative.
             rng = np.random.default_rng([self.seed, *(row + 1).tolist()])
-            measured.append(self._noisy({name: float(v[i]) for name, v in found.items()}, rng))
+            own_metrics = {name: float(values[i]) for name, values in true_metrics.items()}
+            measured.append(self._noisy(own_metrics, rng))
         return measured
 
     def _noisy(self, metrics: dict[str, float], rng: np.random.Generator) -> dict[str, float]:
+        """Add noise to the metrics of one design: normal to an accuracy, log-normal to a cost."""
         noisy = {}
         for name, value in metrics.items():
             error = self.noise * float(rng.standard_normal())
@@ -150,13 +152,13 @@ class GeneratedProblem:
 
     @property
     def reference(self) -> Array:
-        """(m,) on the scale that the hypervolume is taken on."""
+        """The reference point on the scale on which the hypervolume is taken, (m,)."""
         natural = self.problem.reference()
         assert natural is not None
         return np.asarray(self.scaled(natural[None])[0])
 
     def volume(self, designs: Sequence[Params]) -> float:
-        """Compute the hypervolume of what designs truly are, whatever was measured.
+        """Compute the hypervolume of designs by their true metrics, without noise.
 
         Args:
             designs: Designs of the problem's space.
@@ -166,9 +168,9 @@ class GeneratedProblem:
         """
         if not designs:
             return 0.0
-        found = self.true_metrics(self.blueprint.space.rows(designs))
-        natural = self.problem.scores_of(found)
-        return hypervolume(self.scaled(natural), self.reference)
+        true_metrics = self.true_metrics(self.blueprint.space.rows(designs))
+        scores = self.scaled(self.problem.scores_of(true_metrics))
+        return hypervolume(scores, self.reference)
 
     @property
     def best_volume(self) -> float:
@@ -233,7 +235,7 @@ def generated(name: str) -> GeneratedProblem:
 
 
 def draw(name: str) -> GeneratedProblem:
-    """Compose a problem anew; its references are first guesses, which few random designs reach.
+    """Compose a problem at random; its references are first guesses, which few random designs reach.
 
     Args:
         name: Set and number, such as ``train-07``.
@@ -245,9 +247,9 @@ def draw(name: str) -> GeneratedProblem:
         ValueError: When the name is no set and number.
         KeyError: When there is no such set.
     """
-    which, number = name.split("-")
+    problem_set, number = name.split("-")
     i = int(number)
-    seed = SEED_OF_SET[which] + i
+    seed = SEED_OF_SET[problem_set] + i
     rng = np.random.default_rng(seed)
     blueprint = draw_blueprint(rng, gated=bool(rng.random() < 0.5))
     law = costs.draw_law(rng)
@@ -260,32 +262,56 @@ def draw(name: str) -> GeneratedProblem:
     chosen = ["latency_ms", *rng.permutation(COST_METRICS[1:])][:n_costs]
     objectives = (Objective("accuracy", "max"), *(Objective(str(c), "min") for c in chosen))
     noise, log = float(rng.choice(NOISE_LEVELS)), bool(rng.random() < 0.5)
-    found = GeneratedProblem(name, blueprint, law, accuracy_law, objectives, noise, log, seed)
+    problem = GeneratedProblem(name, blueprint, law, accuracy_law, objectives, noise, log, seed)
     share = REFERENCE_SHARES[int(rng.integers(len(REFERENCE_SHARES)))]
-    return replace(found, objectives=_with_references(found, rows, share))
+    return replace(problem, objectives=_with_references(problem, rows, share))
 
 
 def _to_scale(
     law: costs.CostLaw, blueprint: Blueprint, values: Mapping[str, Array]
 ) -> costs.CostLaw:
-    """The law in units that typical designs have usual costs in."""
+    """Scale a cost law so that typical designs have the median costs TYPICAL_MS and TYPICAL_UJ.
+
+    With clipped latencies, CLIPPED_SHARE of the designs lie below the clip instead.
+
+    Args:
+        law: The law, with scales of 1.
+        blueprint: The space.
+        values: Meaning -> values (n,) of the genes of typical designs.
+
+    Returns:
+        The scaled law.
+    """
     raw = costs.costs(replace(law, clipped=False, leakage=0.0), blueprint, values)
-    typical = float(np.median(raw.latency_ms))
-    scale = costs.TYPICAL_MS / typical
+    median_latency = float(np.median(raw.latency_ms))
+    latency_scale = costs.TYPICAL_MS / median_latency
     if law.clipped:
-        scale = costs.CLIPPED_MS / float(np.quantile(raw.latency_ms, costs.CLIPPED_SHARE))
-    energy = (1.0 - law.leakage) * costs.TYPICAL_UJ / float(np.median(raw.energy_uj))
+        latency_scale = costs.CLIPPED_MS / float(np.quantile(raw.latency_ms, costs.CLIPPED_SHARE))
+    energy_scale = (1.0 - law.leakage) * costs.TYPICAL_UJ / float(np.median(raw.energy_uj))
     return replace(
         law,
-        latency_scale=scale,
-        energy_scale=energy,
-        leakage=law.leakage * costs.TYPICAL_MS / (scale * typical),
+        latency_scale=latency_scale,
+        energy_scale=energy_scale,
+        leakage=law.leakage * costs.TYPICAL_MS / (latency_scale * median_latency),
     )
 
 
-def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple[Objective, ...]:
-    """The objectives with the reference furthest in that a ``share`` of the designs (n, d) still reaches."""
-    scores = found.problem.scores_of(found.true_metrics(rows))
+def _with_references(problem: GeneratedProblem, rows: Rows, share: float) -> tuple[Objective, ...]:
+    """Set the objectives' references as good as possible, with a fraction of random designs still better.
+
+    The reference of every objective is the same quantile of its scores. It is lowered from 0.95
+    until more than ``share`` of the designs are better in every objective; that before the last one
+    is taken.
+
+    Args:
+        problem: The problem.
+        rows: Random designs, (n, d).
+        share: The fraction.
+
+    Returns:
+        The objectives with references, of four digits.
+    """
+    scores = problem.problem.scores_of(problem.true_metrics(rows))
     level = 0.0
     for level in np.linspace(0.95, 0.05, 91):
         corner = np.quantile(scores, level, axis=0)
@@ -293,7 +319,7 @@ def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple
             break
     corner = np.quantile(scores, min(level + 0.01, 0.95), axis=0)
     objectives = []
-    for objective, score in zip(found.objectives, corner, strict=True):
+    for objective, score in zip(problem.objectives, corner, strict=True):
         rounded = float(f"{objective.sign * score:.4g}")
         objectives.append(replace(objective, reference=rounded))
     return tuple(objectives)
@@ -301,6 +327,7 @@ def _with_references(found: GeneratedProblem, rows: Rows, share: float) -> tuple
 
 @cache
 def _recorded() -> dict[str, dict[str, Any]]:
+    """References and best known hypervolume of each problem, by name; empty without the file."""
     if REFERENCES_FILE.exists():
         return dict(json.loads(REFERENCES_FILE.read_text()))
     return {}

@@ -14,25 +14,28 @@ from cimbo.problem.space import Rows
 Array = NDArray[np.float64]
 TOP_ACCURACY = 80.0
 MAX_ACCURACY, MIN_ACCURACY = 99.0, 0.1
-ABSENT_LAYER_LOSS = 0.8  # what a layer loses that is not there; one at its least loses 1 a gene
+# Loss for each gene of a layer that is absent; a layer whose genes have their least values loses 1
+ABSENT_LAYER_LOSS = 0.8
 ACCURACY_GENES = ("width", *OPTIONAL_LAYER_GENES)
 
 
 @dataclass(frozen=True)
 class AccuracyLaw:
-    """How accuracy comes about.
+    """The law of accuracy of a generated problem: a sum of losses.
+
+    A gene is *weak* to the degree, 0 to 1, in which its value is small.
 
     Attributes:
         form: "additive", "interacting", "saturating".
-        importance: (genes of a layer, layers) what each may lose.
-        bend: (genes of a layer,) how soon more of it stops helping.
-        within: What two weak genes of one layer lose together.
-        beside: (layers - 1,) what two weak neighbours lose together.
-        pairs: Pairs of genes with a table of their own, as positions.
-        tables: (pairs, 8, 8) what these add, by rank.
-        converter: What a converter too coarse for its rows loses.
-        spread: Points of accuracy that a standard deviation of the loss is worth.
-        shift: The loss of typical designs.
+        importance: Loss of each gene at its weakest, (genes of a layer, layers).
+        bend: How soon larger values of a gene stop helping, (genes of a layer,).
+        within: Weight of the loss of two weak genes of one layer together.
+        beside: Weight of the loss of two weak neighbouring layers together, (layers - 1,).
+        pairs: Indices of pairs of genes that interact arbitrarily, (pairs, 2).
+        tables: Loss of each such pair, by the ranks of both genes, (pairs, 8, 8).
+        converter: Weight of the loss of a converter too coarse for its rows.
+        spread: Points of accuracy for one standard deviation of the loss.
+        shift: Mean loss of typical designs.
         scale: Standard deviation of the loss over random designs.
     """
 
@@ -118,25 +121,35 @@ def fitted(
 def _loss(
     law: AccuracyLaw, blueprint: Blueprint, values: Mapping[str, Array], ranks: Rows
 ) -> Array:
-    """(n,) what is lost, in no unit."""
+    """The loss of each design, without a unit, (n,); arguments as of `accuracy`."""
     weak, is_there = _weakness(law, blueprint, values)
-    lost = np.einsum("gnl,gl->n", weak, law.importance)
-    lost = lost + ABSENT_LAYER_LOSS * ((~is_there) * law.importance.sum(0)).sum(1)
+    loss = np.einsum("gnl,gl->n", weak, law.importance)
+    loss = loss + ABSENT_LAYER_LOSS * ((~is_there) * law.importance.sum(0)).sum(1)
     if law.form == "interacting":
-        lost = _with_interactions(law, lost, weak, ranks)
+        loss = _with_interactions(law, loss, weak, ranks)
     if "resolution" in values:
-        lost = lost + 8.0 * np.exp(-values["resolution"] / 12.0) * np.sqrt(blueprint.layers)
+        loss = loss + 8.0 * np.exp(-values["resolution"] / 12.0) * np.sqrt(blueprint.layers)
     if law.converter and "adc_bits" in values and "rows" in values:
         missing_bits = 0.5 * np.log2(values["rows"]) + 1.5 - values["adc_bits"]
-        lost = lost + law.converter * np.log1p(np.exp(missing_bits)) ** 1.5
-    return np.asarray(lost)
+        loss = loss + law.converter * np.log1p(np.exp(missing_bits)) ** 1.5
+    return np.asarray(loss)
 
 
 def _with_interactions(law: AccuracyLaw, lost: Array, weak: Array, ranks: Rows) -> Array:
-    """What is lost (n,), and what weak genes lose together: within a layer, in layers side by side, and in pairs."""
-    of_layer = weak.mean(0)
+    """Add to a loss (n,) what weak genes lose together: within a layer, in neighbouring layers, in pairs.
+
+    Args:
+        law: The law.
+        lost: The loss so far, (n,).
+        weak: Weakness of each gene, (genes of a layer, n, layers).
+        ranks: Encoded designs, (n, d).
+
+    Returns:
+        The loss, (n,).
+    """
+    layer_weakness = weak.mean(0)
     lost = lost + law.within * (weak[0] * weak[1:].max(0) * law.importance[0]).sum(1)
-    lost = lost + (of_layer[:, 1:] * of_layer[:, :-1]) @ law.beside
+    lost = lost + (layer_weakness[:, 1:] * layer_weakness[:, :-1]) @ law.beside
     for (first, second), table in zip(law.pairs, law.tables, strict=True):
         lost = lost + table[ranks[:, first] % 8, ranks[:, second] % 8]
     return lost
@@ -145,10 +158,15 @@ def _with_interactions(law: AccuracyLaw, lost: Array, weak: Array, ranks: Rows) 
 def _weakness(
     law: AccuracyLaw, blueprint: Blueprint, values: Mapping[str, Array]
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """(genes, n, layers) how weak each gene is, 1 at its least value; (n, layers) whether a layer is there."""
+    """Find out how weak each gene is, and which layers are present.
+
+    Returns:
+        Weakness, from 0 at a gene's largest value to 1 at its least, (genes of a layer, n, layers);
+        and whether each layer is present, (n, layers).
+    """
     n = len(next(iter(values.values())))
     weak = np.zeros((len(ACCURACY_GENES), n, blueprint.layers))
-    there = np.ones((n, blueprint.layers), bool)
+    is_there = np.ones((n, blueprint.layers), bool)
     limits = {blueprint.meaning[c.name]: c.values for c in blueprint.space.architecture}
     for g, name in enumerate(ACCURACY_GENES):
         for layer in range(blueprint.layers):
@@ -157,13 +175,13 @@ def _weakness(
                 continue
             low = float(limits[gene][0])
             high = float(limits[gene][-1])
-            share = np.log(values[gene] / low) / np.log(high / low)
-            there[:, layer] &= ~np.isnan(share)
-            weak[g, :, layer] = np.nan_to_num(_bent(share, law.bend[g]))
-    return weak, there
+            position = np.log(values[gene] / low) / np.log(high / low)
+            is_there[:, layer] &= ~np.isnan(position)
+            weak[g, :, layer] = np.nan_to_num(_bent(position, law.bend[g]))
+    return weak, is_there
 
 
-def _bent(share: Array, bend: float) -> Array:
-    """A curve from 1 at a share of 0 to 0 at a share of 1, the more bent the larger ``bend`` is."""
+def _bent(position: Array, bend: float) -> Array:
+    """A curve that falls from 1 at position 0 to 0 at position 1, at first the faster the larger ``bend`` is."""
     end = np.exp(-bend)
-    return np.asarray((np.exp(-bend * share) - end) / (1.0 - end))
+    return np.asarray((np.exp(-bend * position) - end) / (1.0 - end))

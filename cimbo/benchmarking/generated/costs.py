@@ -1,7 +1,7 @@
-"""Cost laws of a generated problem: caricatures of weight-stationary chips, composed at random.
+"""Cost laws of generated problems: caricatures of weight-stationary chips, composed at random.
 
 No law is a model of a chip. Each has the shape of something that simulators of chips do, so that a surrogate that does well on
-many of them has learned something about costs and not about one of them.
+many of them is good at costs in general and not at one simulator.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ LAYER_GENES = ("width", "kernel", "weight_bits", "input_bits", "expand")
 
 @dataclass(frozen=True)
 class CostLaw:
-    """How costs come about.
+    """The law of costs of a generated problem.
 
     Attributes:
-        residency: Whose weights stay on the chip: "greedy" (layers in order, while there is room), "proportional" (a share
-            of each), "none" (all are loaded anew).
-        bounds: How compute, weights and activations of a layer add up: "max", "sum", "norm".
-        schedule: How layers add up: "sequential", "pipelined".
-        duplication: Who gets spare macros: "none", "even", "work".
-        spill: What activations beyond the buffer cost: "none", "cliff", "smooth".
-        overload: Exponent of a heavy tail where weights do not fit; 0 for none.
-        clipped: Whether no latency is above a second.
-        leakage: Share of a typical energy that grows with latency.
+        residency: Which weights stay on the chip: "greedy" (whole layers in order, while there is room), "proportional"
+            (the same fraction of each), "none" (all are loaded anew).
+        bounds: How the times of compute, weights and activations of a layer are combined: "max", "sum", "norm" (cubic).
+        schedule: How the times of layers are combined: "sequential", "pipelined".
+        duplication: Which layers get copies in spare macros: "none", "even" (all), "work" (those with most work).
+        spill: Traffic of activations beyond the buffer: "none", "cliff", "smooth".
+        overload: Exponent of a heavy tail of latency where weights do not fit; 0 for none.
+        clipped: Whether latencies are clipped to a second.
+        leakage: Fraction of a typical energy that grows with latency.
         slow_converters: Whether fine converters lower the clock.
-        latency_scale: ms a raw unit.
-        energy_scale: uJ a raw unit.
+        latency_scale: ms for one raw unit.
+        energy_scale: uJ for one raw unit.
     """
 
     residency: str
@@ -57,7 +57,7 @@ class CostLaw:
 
 @dataclass(frozen=True)
 class Layers:
-    """What the layers of n designs compute, each (n, layers); 0 outputs where a layer is not there."""
+    """Sizes of the layers of n designs, each (n, layers); 0 outputs where a layer is absent."""
 
     pixels: Array
     inputs: Array
@@ -98,7 +98,7 @@ def draw_law(rng: np.random.Generator) -> CostLaw:
 
 
 def layers_of(blueprint: Blueprint, values: Mapping[str, Array]) -> Layers:
-    """Compute what the layers of designs are.
+    """Compute the sizes of the layers of designs.
 
     Args:
         blueprint: What the genes stand for.
@@ -124,7 +124,7 @@ def layers_of(blueprint: Blueprint, values: Mapping[str, Array]) -> Layers:
 
 
 def _of_layers(name: str, blueprint: Blueprint, values: Mapping[str, Array], n: int) -> Array:
-    """(n, layers) the values of what each layer has a gene for, or is fixed; NaN where inactive."""
+    """Values of a layer gene, or its fixed value where there is no such gene, (n, layers); NaN where inactive."""
     fixed = np.full(n, FIXED_LAYER.get(name, 0.0))
     return np.stack([values.get(f"{name}{layer}", fixed) for layer in range(blueprint.layers)], 1)
 
@@ -161,7 +161,7 @@ def costs(law: CostLaw, blueprint: Blueprint, values: Mapping[str, Array]) -> Co
 
 @dataclass(frozen=True)
 class _Traffic:
-    """Bytes of each layer (n, layers): through the memory outside, and through the buffer."""
+    """Bytes that each layer moves, (n, layers): over the DRAM (``outside``), and through the buffer."""
 
     outside: Array
     buffer: Array
@@ -174,7 +174,17 @@ class _Traffic:
         chip: Mapping[str, Array],
         resident: Array,
     ) -> _Traffic:
-        """Count them; ``resident`` (n, layers): share of the weights that need not be loaded."""
+        """Count the bytes.
+
+        Args:
+            law: The law of costs.
+            layers: Sizes of the layers.
+            chip: Values of the chip's genes, (n,) each.
+            resident: Fraction of the weights that need not be loaded, (n, layers).
+
+        Returns:
+            The traffic.
+        """
         weight_bytes = layers.inputs * layers.outputs * layers.weight_bits / 8.0
         loaded = weight_bytes * (1.0 - resident)
         spilled = _spilled(law, layers, chip["buffer_kb"])
@@ -182,15 +192,15 @@ class _Traffic:
         return cls(loaded + spilled, moved)
 
     def dram_s(self, chip: Mapping[str, Array]) -> Array:
-        """(n, layers) seconds of the memory outside."""
+        """Seconds of the DRAM, (n, layers)."""
         return self.outside / (chip["dram_bw"] * 1e9)[:, None]
 
     def buffer_s(self, chip: Mapping[str, Array]) -> Array:
-        """(n, layers) seconds of the buffer, which moves bytes a cycle: it gains from the clock."""
+        """Seconds of the buffer, which moves a number of bytes in each cycle, (n, layers)."""
         return self.buffer / (chip["buffer_bw"] * chip["clock_mhz"] * 1e6)[:, None]
 
     def picojoules(self) -> Array:
-        """(n,) energy of all layers."""
+        """Energy of moving the bytes of all layers, in pJ (n,)."""
         return np.asarray((self.outside * 20.0 + self.buffer * 0.5).sum(1))
 
 
@@ -201,7 +211,7 @@ def _compute_s(
     tiles: Array,
     macros: Array,
 ) -> Array:
-    """(n, layers) seconds of the arrays."""
+    """Seconds of the arrays, (n, layers)."""
     copies = _copies(law, tiles, macros, layers)
     turns = np.ceil(layers.pixels / copies) * np.maximum(tiles / macros[:, None], 1.0)
     cycles = turns * layers.input_bits * chip["columns_per_adc"][:, None]
@@ -209,7 +219,7 @@ def _compute_s(
 
 
 def _conversion_pj(layers: Layers, chip: Mapping[str, Array], tiles: Array) -> Array:
-    """(n,) energy of the converters."""
+    """Energy of the converters, in pJ (n,)."""
     is_there = layers.outputs > 0
     conversions = layers.pixels * tiles * layers.input_bits * chip["cols"][:, None]
     each_pj = 2.0 ** chip["adc_bits"] * 2e-3
@@ -217,20 +227,20 @@ def _conversion_pj(layers: Layers, chip: Mapping[str, Array], tiles: Array) -> A
 
 
 def _macro_area(chip: Mapping[str, Array]) -> Array:
-    """(n,) mm2 of a macro: cells, converters, periphery."""
+    """Area of a macro in mm2, (n,): cells, converters, periphery."""
     converters = np.ceil(chip["cols"] / chip["columns_per_adc"]) * 2.0 ** chip["adc_bits"]
     return 1e-6 * chip["rows"] * chip["cols"] + 2e-5 * converters + MACRO_PERIPHERY_MM2
 
 
 def _macros(values: Mapping[str, Array], macro_area: Array) -> Array:
-    """(n,) how many macros there are: a gene, or what an area budget has room for."""
+    """Number of macros, (n,): a gene, or as many as an area budget has room for."""
     if "macros" in values:
         return values["macros"]
     return np.maximum(np.floor(values["area_budget_mm2"] / macro_area), 1.0)
 
 
 def _clock(law: CostLaw, chip: Mapping[str, Array]) -> Array:
-    """(n,) cycles a second of the arrays."""
+    """Clock of the arrays in Hz, (n,)."""
     clock = chip["clock_mhz"] * 1e6
     if law.slow_converters:
         clock = np.minimum(clock, 3.2e9 / 2.0 ** (chip["adc_bits"] - 1.0))
@@ -238,23 +248,23 @@ def _clock(law: CostLaw, chip: Mapping[str, Array]) -> Array:
 
 
 def _resident(law: CostLaw, tiles: Array, macros: Array) -> Array:
-    """(n, layers) share of each layer's weights that stays on the chip."""
+    """Fraction of each layer's weights that stays on the chip, (n, layers)."""
     if law.residency == "none":
         return np.zeros_like(tiles)
     if law.residency == "proportional":
         share = np.minimum(macros / np.maximum(tiles.sum(1), 1.0), 1.0)
         return np.broadcast_to(share[:, None], tiles.shape)
-    found = np.zeros_like(tiles)
+    resident = np.zeros_like(tiles)
     left = macros.copy()
     for layer in range(tiles.shape[1]):
         fits = tiles[:, layer] <= left
-        found[:, layer] = fits
+        resident[:, layer] = fits
         left = left - np.where(fits, tiles[:, layer], 0.0)
-    return found
+    return resident
 
 
 def _copies(law: CostLaw, tiles: Array, macros: Array, layers: Layers) -> Array:
-    """(n, layers) how many times each layer's weights stand on the chip."""
+    """Copies of each layer's weights on the chip, (n, layers)."""
     if law.duplication == "none":
         return np.ones_like(tiles)
     spare = np.maximum(macros - tiles.sum(1), 0.0)[:, None]
@@ -266,7 +276,7 @@ def _copies(law: CostLaw, tiles: Array, macros: Array, layers: Layers) -> Array:
 
 
 def _spilled(law: CostLaw, layers: Layers, buffer_kb: Array) -> Array:
-    """(n, layers) bytes of activations that go through the memory outside."""
+    """Bytes of activations that do not fit the buffer and go over the DRAM, (n, layers)."""
     size = layers.pixels * layers.outputs * layers.input_bits / 8.0
     room = 1024.0 * buffer_kb[:, None]
     if law.spill == "cliff":
@@ -277,7 +287,7 @@ def _spilled(law: CostLaw, layers: Layers, buffer_kb: Array) -> Array:
 
 
 def _bounded(law: CostLaw, compute: Array, dram: Array, move: Array) -> Array:
-    """(n, layers) seconds of a layer."""
+    """Seconds of each layer, from those of its resources, (n, layers)."""
     parts = np.stack([compute, dram, move])
     if law.bounds == "max":
         return np.asarray(parts.max(0))
@@ -287,20 +297,20 @@ def _bounded(law: CostLaw, compute: Array, dram: Array, move: Array) -> Array:
 
 
 def _scheduled(law: CostLaw, seconds: Array) -> Array:
-    """(n,) seconds of all layers (n, layers)."""
+    """Seconds of a whole network, (n,), from those of its layers, (n, layers)."""
     if law.schedule == "pipelined":
         return np.asarray(seconds.max(1) * 4.0 + 0.1 * seconds.sum(1))
     return np.asarray(seconds.sum(1))
 
 
 def _overloaded(law: CostLaw, tiles: Array, macros: Array) -> Array:
-    """(n,) factor of a chip that is too small."""
+    """Factor on the latency of a chip that is too small, (n,)."""
     load = tiles.sum(1) / macros
     return np.asarray(np.maximum(load / 4.0, 1.0) ** law.overload)
 
 
 def _scaled(law: CostLaw, seconds: Array, joules: Array, area: Array) -> Costs:
-    """Costs in their units; what leaks grows with the area and with the unclipped time."""
+    """Convert costs to ms, uJ and mm2; leaked energy grows with the area and with the unclipped latency."""
     latency = law.latency_scale * seconds
     if law.clipped:
         shown = np.minimum(latency, CLIPPED_MS)
