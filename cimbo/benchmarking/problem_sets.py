@@ -150,10 +150,10 @@ def _public(name: str) -> BenchmarkProblem:
             The objectives of each.
         """
         values = function.compute(space.rows(designs) / (N_LEVELS - 1.0))
-        found = []
+        metrics = []
         for row in values:
-            found.append({o.name: float(v) for o, v in zip(objectives, row, strict=True)})
-        return found
+            metrics.append({o.name: float(v) for o, v in zip(objectives, row, strict=True)})
+        return metrics
 
     return BenchmarkProblem(name, problem, measure, natural(problem), "hypervolume")
 

@@ -34,10 +34,10 @@ def declared_files(where: str, files: Sequence[str]) -> dict[str, Any]:
     check_files(where, files)
     paths = [Path(file).resolve() for file in files]
     folder = os.path.commonpath([path.parent for path in paths])
-    found = {}
+    digests = {}
     for path in paths:
-        found[path.relative_to(folder).as_posix()] = content.digest(path)
-    return {FILES: dict(sorted(found.items()))}
+        digests[path.relative_to(folder).as_posix()] = content.digest(path)
+    return {FILES: dict(sorted(digests.items()))}
 
 
 def check_files(where: str, files: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ def check_files(where: str, files: Sequence[str]) -> None:
         files: Their paths.
 
     Raises:
-        BadInput: One does not; files beside it that are nearly of its name are offered.
+        BadInput: One does not; the message offers files of similar names in its folder.
     """
     for file in files:
         path = Path(file)

@@ -115,9 +115,9 @@ class JointEvaluator(MeasuredAccuracy):
             if at_target_fidelity(measured, self.quality_metric):
                 measured |= self._interval(measured[self.quality_metric])
             return NotedMetrics(measured)
-        found = self._known_or_measured(design)
-        interval = self._interval(found.metrics[self.quality_metric])
-        return NotedMetrics({**found.metrics, **interval}, self._about(found))
+        finding = self._known_or_measured(design)
+        interval = self._interval(finding.metrics[self.quality_metric])
+        return NotedMetrics({**finding.metrics, **interval}, self._about(finding))
 
     def race_against(self, race: Race) -> None:
         """Set what a measurement has to beat from now on.

@@ -1,8 +1,8 @@
-"""The files of Python that a user's function stands on, by their content without comments and docstrings.
+"""Digests of the Python files on which a user's function depends, without their comments and docstrings.
 
-Counted are the file of the function's module and those that it imports, and these import, as far as they lie under its
-folder. Installed packages do not count. What is imported is read from the source, not from what happens to be loaded, so that
-every process finds the same.
+They are the file of the function's module and the modules that it imports, directly or indirectly, from its own folder.
+Installed packages do not count. Imports are read from the source, not from the loaded modules, so that every process finds the
+same files.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def module_file(name: str) -> Path | None:
     """
     search_current_folder()
     try:
-        found = find_spec(name)
+        spec = find_spec(name)
     except (ImportError, ValueError):
         return None
-    if found is None or not found.has_location or found.origin is None:
+    if spec is None or not spec.has_location or spec.origin is None:
         return None
-    return Path(found.origin)
+    return Path(spec.origin)
 
 
 def code_of_module(name: str) -> dict[str, str]:
-    """Tell the content of a user's module and of the modules of the same folder that it imports.
+    """Compute digests of a user's module and of the modules of the same folder that it imports.
 
     Args:
         name: The module, with dots.
@@ -61,15 +61,15 @@ def code_of_module(name: str) -> dict[str, str]:
     root = file.parent
     for _ in range(name.count(".") + (file.name == "__init__.py")):
         root = root.parent
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     waiting = [file]
     while waiting:
-        each = waiting.pop()
-        relative = each.relative_to(root).as_posix()
-        if relative not in found:
-            found[relative] = code_digest(each)
-            waiting.extend(_imported_files(each, root))
-    return dict(sorted(found.items()))
+        next_file = waiting.pop()
+        relative = next_file.relative_to(root).as_posix()
+        if relative not in digests:
+            digests[relative] = code_digest(next_file)
+            waiting.extend(_imported_files(next_file, root))
+    return dict(sorted(digests.items()))
 
 
 def _is_installed(file: Path) -> bool:
@@ -82,7 +82,7 @@ def _is_installed(file: Path) -> bool:
 
 
 def _imported_files(file: Path, root: Path) -> Iterator[Path]:
-    """The files under ``root`` that the import statements of ``file`` name."""
+    """Yield the files under ``root`` that the import statements of ``file`` name."""
     tree = _parsed(file.read_bytes())
     if tree is None:
         return
@@ -102,7 +102,12 @@ def _imported_files(file: Path, root: Path) -> Iterator[Path]:
 
 
 def _files_of(root: Path, names: tuple[str, ...]) -> Iterator[Path]:
-    """The files of a module, and of the packages that it lies in; the last name may be an object of a module."""
+    """Yield the files of a module and of the packages around it.
+
+    Args:
+        root: The folder from which modules are imported.
+        names: The parts of the module's name; the last may be an object in a module instead.
+    """
     for count in range(1, len(names) + 1):
         path = root.joinpath(*names[:count])
         for file in (path / "__init__.py", path.with_name(path.name + ".py")):
@@ -179,7 +184,7 @@ def _code_lines(source: bytes, tree: ast.Module) -> Iterator[str]:
 
 def _docstring_lines(tree: ast.Module, lines: Sequence[str]) -> set[int]:
     """Numbers of the lines that hold docstrings and nothing else."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for node in ast.walk(tree):
         if not isinstance(node, DOCUMENTED_NODES) or ast.get_docstring(node, clean=False) is None:
             continue
@@ -188,5 +193,5 @@ def _docstring_lines(tree: ast.Module, lines: Sequence[str]) -> set[int]:
         before = lines[text.lineno - 1].encode()[: text.col_offset]
         after = lines[text.end_lineno - 1].encode()[text.end_col_offset :]
         if not before.strip() and not after.partition(b"#")[0].strip():
-            found.update(range(text.lineno, text.end_lineno + 1))
-    return found
+            numbers.update(range(text.lineno, text.end_lineno + 1))
+    return numbers

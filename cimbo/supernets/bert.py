@@ -51,16 +51,18 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         The same tensors, without the numbers of positions that old versions saved beside them.
     """
-    found = {}
+    tensors = {}
     for name, tensor in state.items():
         for pattern, replacement in _NAMES:
             name = re.sub(pattern, replacement, name)
         if not name.endswith("position_ids"):
-            found[name] = tensor
-    return found
+            tensors[name] = tensor
+    return tensors
 
 
 class _Layer(nn.Module):
+    """Post-norm transformer layer with elastic heads and hidden units."""
+
     def __init__(self) -> None:
         super().__init__()
         width = HEADS * HEAD_SIZE

@@ -1,4 +1,4 @@
-"""Sentences of a user's own with their labels, and the vocabulary beside a checkpoint of BERT. Nothing is downloaded.
+"""A user's own labelled sentences, and the vocabulary beside a checkpoint of BERT. Nothing is downloaded.
 
 A folder holds ``val.tsv``, ``dev.tsv`` or ``validation.tsv`` as GLUE has it: a line of headings, among them ``sentence`` and
 ``label``, then a sentence a line with the number of its class.
@@ -61,6 +61,7 @@ def read_labelled(folder: Path, classes: int) -> LabelledSentences:
 
 
 def _read_table(file: Path, classes: int) -> LabelledSentences:
+    """Read a tab-separated file of sentences with labels. Raises BadInput where it is wrong."""
     texts, labels = [], []
     try:
         with file.open(encoding="utf-8", newline="") as lines:
@@ -93,16 +94,16 @@ def vocabulary_beside(weights: Path) -> WordPiece:
     _check_uncased(folder / "tokenizer_config.json")
     if (folder / "vocab.txt").is_file():
         lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-        found = WordPiece.of_lines(lines)
+        vocabulary = WordPiece.of_lines(lines)
     elif (folder / "tokenizer.json").is_file():
-        found = _of_tokenizer(folder / "tokenizer.json")
+        vocabulary = _of_tokenizer(folder / "tokenizer.json")
     else:
         what = "lies beside no vocab.txt and no tokenizer.json"
         raise BadInput(weights, what, "put the tokenizer's files beside the weights")
     for word in (UNKNOWN, START, END):
-        if word not in found.numbers:
+        if word not in vocabulary.numbers:
             raise BadInput(folder, f"the vocabulary lacks {word}", "give that of an uncased BERT")
-    return found
+    return vocabulary
 
 
 def _check_uncased(file: Path) -> None:
@@ -126,26 +127,27 @@ def _of_tokenizer(file: Path) -> WordPiece:
 
 
 def _json(file: Path) -> Mapping[str, Any]:
+    """Read a JSON object. Raises BadInput where the file holds none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(file, f"is no JSON ({error})", "replace it") from None
-    if not isinstance(found, Mapping):
+    if not isinstance(value, Mapping):
         raise BadInput(file, "is no JSON object", "replace it")
-    return found
+    return value
 
 
 def padded(rows: Sequence[Sequence[int]], padding: int = 0) -> Tensor:
-    """Makes one table of rows of different lengths.
+    """Make one table of rows of different lengths.
 
     Args:
         rows: Numbers of words.
-        padding: What short rows are filled up with.
+        padding: The number with which short rows are filled up.
 
     Returns:
         (rows, the longest) whole numbers.
     """
-    found = torch.full((len(rows), max(len(row) for row in rows)), padding)
+    table = torch.full((len(rows), max(len(row) for row in rows)), padding)
     for number, row in enumerate(rows):
-        found[number, : len(row)] = torch.tensor(row)
-    return found
+        table[number, : len(row)] = torch.tensor(row)
+    return table

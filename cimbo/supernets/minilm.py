@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deployment import ArrayLinear, Deployed, gelu
+from cimbo.supernets.deployment import ArrayLinear, Deployed
 from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
+from cimbo.supernets.transformer_functions import gelu
 
 HEAD_SIZE = 32
 EMBED_SIZE = 384

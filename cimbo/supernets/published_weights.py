@@ -90,11 +90,11 @@ def weights_file(path: Path) -> Path:
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (path / name).is_file():
             return path / name
-    found = [file for file in sorted(path.iterdir()) if file.suffix in (".safetensors", ".pth")]
-    if len(found) != 1:
-        what = f"holds {len(found)} files of weights, and no model.safetensors"
+    files = [file for file in sorted(path.iterdir()) if file.suffix in (".safetensors", ".pth")]
+    if len(files) != 1:
+        what = f"holds {len(files)} files of weights, and no model.safetensors"
         raise BadInput(path, what, "name the file with --weights")
-    return found[0]
+    return files[0]
 
 
 def read(path: Path) -> State:
@@ -115,9 +115,9 @@ def read(path: Path) -> State:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            found: Any = load_file(path)
+            content: Any = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         if str(error):
             line = str(error).splitlines()[0]
@@ -129,15 +129,15 @@ def read(path: Path) -> State:
             "name a safetensors file or a state dict",
         ) from None
     for key in ("state_dict", "model", "state_dict_ema"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(t, Tensor) for t in content.values()):
         raise BadInput(
             path, "holds something else than named tensors", "save the model's state dict"
         )
     return {
         re.sub(r"^module\.", "", str(k)): t.float()
-        for k, t in found.items()
+        for k, t in content.items()
         if not str(k).endswith("num_batches_tracked")
     }
 

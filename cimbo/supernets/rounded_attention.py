@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cimbo.supernets.deployment import attention
 from cimbo.supernets.die import Die
 from cimbo.supernets.quantisation import InputRange, input_range
+from cimbo.supernets.transformer_functions import attention
 
 UNROUNDED_BITS = 8
 """With so many bits or more, attention is not rounded: rounding it to 8 bits changes the accuracy of the largest shipped ViT

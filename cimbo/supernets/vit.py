@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Classifier, Deployed, gelu
+from cimbo.supernets.deployment import ArrayConv, ArrayLinear, Classifier, Deployed
 from cimbo.supernets.die import Die, at_stage
 from cimbo.supernets.elastic import Elastic, ElasticLayerNorm, ElasticLinear, SubNetwork, stacked
 from cimbo.supernets.rounded_attention import attention_at
+from cimbo.supernets.transformer_functions import gelu
 
 HEAD_SIZE = 16
 STEM_CHANNELS = 16

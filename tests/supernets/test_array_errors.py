@@ -19,12 +19,13 @@ from cimbo.hardware.cell_errors import ArrayConditions, rram_levels
 from cimbo.supernets import quantisation
 from cimbo.supernets.array_instance import ArrayInstance, arrays
 from cimbo.supernets.bit_accurate import BitAccurateMVM
-from cimbo.supernets.deployment import ArrayConv, attention
+from cimbo.supernets.deployment import ArrayConv
 from cimbo.supernets.die import N_IMAGE_ERROR_INPUTS, Die
 from cimbo.supernets.equivalent_noise import equivalent_noise
 from cimbo.supernets.measurement import deployed, logits
 from cimbo.supernets.output_noise import OutputNoise, signal_to_noise_db
 from cimbo.supernets.recipes import SUPERNET_CLASSES
+from cimbo.supernets.transformer_functions import attention
 from cimbo.workloads import network
 
 NAMES = ["fmnist-mobilenet", "fmnist-vit"]

@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from cimbo import BadInput, SearchSpace, _data
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.supernets import minilm
-from cimbo.supernets.deployment import attention, gelu
 from cimbo.supernets.elastic import (
     Elastic,
     ElasticBatchNorm,
@@ -28,6 +27,7 @@ from cimbo.supernets.images import Images, read_idx, shipped
 from cimbo.supernets.measurement import accuracy, deployed, logits, recalibrate
 from cimbo.supernets.recipes import SUPERNET_CLASSES, TRAINED_MARGIN, load, recorded, save, trained
 from cimbo.supernets.training import Recipe, extremes, train
+from cimbo.supernets.transformer_functions import attention, gelu
 from cimbo.workloads import network
 
 NAMES = sorted(SUPERNET_CLASSES)

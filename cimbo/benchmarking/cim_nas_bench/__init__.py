@@ -187,10 +187,10 @@ class CimNasBench:
 
     @cached_property
     def _table(self) -> dict[tuple[str, str], Measurement]:
-        found = {}
+        by_genes = {}
         for each in self.part("table"):
-            found[_key(each.subnet), _key(each.array)] = each
-        return found
+            by_genes[_key(each.subnet), _key(each.array)] = each
+        return by_genes
 
     def whole_chip(self, chip: Mapping[str, Any]) -> dict[str, Any]:
         """Complete an array to a chip that can be simulated.

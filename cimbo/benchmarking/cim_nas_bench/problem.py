@@ -235,7 +235,7 @@ def _all_designs(name: str) -> tuple[SearchSpace, NDArray[Any], dict[str, Array]
 
 
 def _of_network(bench: CimNasBench, designs: list[Params]) -> dict[str, Array]:
-    """Metrics of designs that share their sub-network."""
+    """Metrics of n designs that share their sub-network, (n,) each: accuracies looked up, costs computed."""
     small = {gene: designs[0][gene] for gene in TABLE_NETWORKS[bench.network]}
     chips, accuracies = [], []
     known: dict[str, float] = {}
@@ -248,6 +248,6 @@ def _of_network(bench: CimNasBench, designs: list[Params]) -> dict[str, Array]:
             known[key] = bench.lookup(small, array).accuracy
         accuracies.append(known[key])
     workload = network(bench.network).workload(all_layers(bench.network, small))
-    answer = hardware.simulate_batch([workload] * len(chips), chips)
-    found = {metric: np.asarray(answer[metric], float) for metric in COSTS}
-    return {"accuracy": np.array(accuracies), **found}
+    columns = hardware.simulate_batch([workload] * len(chips), chips)
+    costs = {metric: np.asarray(columns[metric], float) for metric in COSTS}
+    return {"accuracy": np.array(accuracies), **costs}

@@ -50,8 +50,8 @@ def products(values: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     Yields:
         One design after another, the last gene changing fastest.
     """
-    for found in itertools.product(*values.values()):
-        yield dict(zip(values, found, strict=True))
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
 
 
 def table_arrays(name: str) -> list[dict[str, Any]]:
@@ -63,10 +63,10 @@ def table_arrays(name: str) -> list[dict[str, Any]]:
     Returns:
         Those with converters, then digital ones.
     """
-    found = list(products(TABLE_ARRAYS[name]))
+    arrays_of_table = list(products(TABLE_ARRAYS[name]))
     for bits in DIGITAL_WEIGHT_BITS:
-        found.append({"array": DIGITAL_ARRAY, "weight_bits": bits})
-    return found
+        arrays_of_table.append({"array": DIGITAL_ARRAY, "weight_bits": bits})
+    return arrays_of_table
 
 
 def all_layers(name: str, small: Mapping[str, Any]) -> dict[str, Any]:

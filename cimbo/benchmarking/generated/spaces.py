@@ -1,7 +1,7 @@
 """The space of a generated problem: layers with genes of their own, and a chip.
 
-Layers may be switched off by a depth, genes may have names that say what layers share or names that say nothing, and a chip
-has between five and nine genes; what it has no gene for is fixed.
+A gene for the depth may switch the last layers off. Genes are called by their meaning, such as ``width3``, or in one space of
+five by a mere number, such as ``x7``. A chip has between five and nine genes; its other properties are fixed.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ MACRO_VALUES = {
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A space and what its genes stand for.
+    """A search space with the meaning of its genes.
 
     Attributes:
         space: The search space.
-        layers: How many layers there are at most.
-        meaning: Name of a gene -> what it is: ``"width3"``, ``"rows"``, ``"depth"``.
-        base_width: (layers,) what a width is a multiple of.
-        pixels: (layers,) output positions of each layer, at resolution 32.
+        layers: Largest number of layers.
+        meaning: Name of a gene -> its meaning: ``"width3"``, ``"rows"``, ``"depth"``.
+        base_width: The width of which each layer's widths are multiples, (layers,).
+        pixels: Output positions of each layer at resolution 32, (layers,).
     """
 
     space: SearchSpace
@@ -88,7 +88,14 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class _Gene:
-    """A gene before it is named: on which side it stands and what it is."""
+    """A gene before it is named.
+
+    Attributes:
+        meaning: What it stands for, such as ``"width3"``.
+        values: Its values.
+        gate: For each gene on which it depends, by meaning, the values with which it is active.
+        hardware: Whether it belongs to the chip.
+    """
 
     meaning: str
     values: tuple[float, ...]
@@ -143,6 +150,18 @@ def _layer_genes(
     *,
     gated: bool,
 ) -> list[_Gene]:
+    """Draw the genes of the network.
+
+    Args:
+        rng: Source of all choices.
+        options: Kinds of genes that every layer has.
+        layers: Largest number of layers.
+        base_width: The width of which each layer's widths are multiples, (layers,).
+        gated: Whether a depth switches the last layers off.
+
+    Returns:
+        The genes.
+    """
     genes: list[_Gene] = []
     fewest = max(2, layers // 2)
     depths = tuple(float(d) for d in range(fewest, layers + 1))
@@ -163,12 +182,13 @@ def _layer_genes(
 
 
 def _chip_genes(rng: np.random.Generator) -> list[_Gene]:
+    """Draw the genes of the chip: four or more of CHIP_VALUES, and one for the number of macros."""
     names = list(CHIP_VALUES)
     kept = rng.permutation(names)[: int(rng.integers(4, len(names) + 1))]
     genes = []
-    for n in names:
-        if n in kept:
-            genes.append(_Gene(n, CHIP_VALUES[n], {}, hardware=True))
+    for name in names:
+        if name in kept:
+            genes.append(_Gene(name, CHIP_VALUES[name], {}, hardware=True))
     if rng.random() < 0.5:
         macros = "macros"
     else:
@@ -178,20 +198,25 @@ def _chip_genes(rng: np.random.Generator) -> list[_Gene]:
 
 
 def _menu(rng: np.random.Generator, values: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+    """Draw one of several lists of values."""
     return values[int(rng.integers(len(values)))]
 
 
 def _named(rng: np.random.Generator, genes: list[_Gene]) -> list[tuple[Choice, _Gene]]:
-    """Choices with names that say what layers share; in one space of five with names that say nothing."""
-    silent = rng.random() < 0.2
+    """Name genes and make them choices of a space.
+
+    A gene is called by its meaning, which shows what layers have in common; but in one space of five
+    it is called by its number.
+
+    Returns:
+        Each gene with its choice, in order.
+    """
+    is_by_number = rng.random() < 0.2
     names = {}
-    for position, gene in enumerate(genes):
-        if silent:
-            names[gene.meaning] = f"x{position}"
-        else:
-            names[gene.meaning] = gene.meaning
-    found = []
+    for number, gene in enumerate(genes):
+        names[gene.meaning] = f"x{number}" if is_by_number else gene.meaning
+    named = []
     for gene in genes:
-        gate = {names[meaning]: values for meaning, values in gene.gate.items()}
-        found.append((Choice(names[gene.meaning], gene.values, gate), gene))
-    return found
+        active_if = {names[meaning]: values for meaning, values in gene.gate.items()}
+        named.append((Choice(names[gene.meaning], gene.values, active_if), gene))
+    return named

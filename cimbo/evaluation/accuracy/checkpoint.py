@@ -130,21 +130,30 @@ class CheckpointAccuracy:
             if not ready:
                 self._calibrate(design)
                 ready = True
-            chosen = index[start : start + self.batch]
-            try:
-                right = self._right(design, chosen, f"{part} {start}")
-            except UnreadableImage:
-                readable = self.inputs.readable(self._source, chosen.tolist())
-                chosen = np.array(readable, np.int64)
-                if len(chosen):
-                    right = self._right(design, chosen, f"{part} {start}")
-                else:
-                    right = 0
-            tally.add(key, start, right, len(chosen))
-            done[start] = (right, len(chosen))
+            batch = index[start : start + self.batch]
+            right, count = self._right_of_readable(design, batch, f"{part} {start}")
+            tally.add(key, start, right, count)
+            done[start] = (right, count)
         if not any(count for _, count in done.values()):
             raise BadInput(self.data, "holds no image that can be read", "replace the files")
-        return 100 * sum(r for r, _ in done.values()) / sum(n for _, n in done.values())
+        all_right = sum(right for right, _ in done.values())
+        return 100 * all_right / sum(count for _, count in done.values())
+
+    def _right_of_readable(
+        self, design: Mapping[str, Any], batch: NDArray[np.int64], about: str
+    ) -> tuple[int, int]:
+        """Classify those examples of a batch that can be read; arguments as of `_right`.
+
+        Returns:
+            How many are right, and how many can be read.
+        """
+        try:
+            return self._right(design, batch, about), len(batch)
+        except UnreadableImage:
+            readable = np.array(self.inputs.readable(self._source, batch.tolist()), np.int64)
+        if not len(readable):
+            return 0, 0
+        return self._right(design, readable, about), len(readable)
 
     def check(self) -> None:
         """Loads weights and the list of images. Raises BadInput when they cannot be used, or not together."""
@@ -157,47 +166,49 @@ class CheckpointAccuracy:
             self._compare_published()
 
     def _compare_published(self) -> None:
-        """Measures the largest network and says on stderr what was published of it, where that is known."""
+        """Measure the largest network and print it on stderr beside its published accuracy, if there is one."""
         published, key = of_largest(self.network), self._key({}, "largest")
         if published is None or key in SAID:
             return
         SAID.add(key)
-        told, _, _ = self._largest_measured()
+        measured, _, _ = self._largest_measured()
         beside = f"published of {published.name}: {published.accuracy:g} %"
         todo = f"--expect {published.accuracy:g} refuses weights that miss it"
-        print(f"largest {self.network}: {told}; {beside}; {todo}", file=sys.stderr)
+        print(f"largest {self.network}: {measured}; {beside}; {todo}", file=sys.stderr)
 
     def _largest_measured(self) -> tuple[str, float, float]:
         """The accuracy of the largest network in words, and both ends of its interval in percent."""
         largest = network(self.network).largest()
         self._say_seconds(largest)
-        found = self.measure(largest)
-        low, high = self.interval(found)
-        told = f"{found:.2f} % ({low:.2f} to {high:.2f}, {len(self.parts['validation'])} images)"
-        return told, low, high
+        accuracy = self.measure(largest)
+        low, high = self.interval(accuracy)
+        text = f"{accuracy:.2f} % ({low:.2f} to {high:.2f}, {len(self.parts['validation'])} images)"
+        return text, low, high
 
     def _check_expected(self, expected: float) -> None:
-        """Measures the largest network, says what was found, and raises BadInput where that is not what was expected."""
-        told, low, high = self._largest_measured()
-        print(f"largest {self.network}: {told}, expected {expected:g}", file=sys.stderr)
+        """Measure the largest network and print its accuracy. Raises BadInput where it is not as expected."""
+        measured, low, high = self._largest_measured()
+        print(f"largest {self.network}: {measured}, expected {expected:g}", file=sys.stderr)
         if low - TOLERATED_MISS <= expected <= high + TOLERATED_MISS:
             return
-        what = f"the largest network classifies {told}; {self.inputs.label}"
+        what = f"the largest network classifies {measured}; {self.inputs.label}"
         raise BadInput(f"--expect {expected:g}", what, self.inputs.advice)
 
     def _seconds_of_batch(self, design: Mapping[str, Any]) -> float:
-        """What one batch takes, once batch norms are calibrated."""
+        """Seconds that one batch takes, once batch norms are calibrated."""
         self._calibrate(design)
         start = time.perf_counter()
         self._right(design, self.parts["validation"][: self.batch], "timed")
         return time.perf_counter() - start
 
     def _say_seconds(self, design: Mapping[str, Any]) -> None:
-        """Says on stderr how long a measurement of the largest network takes, by one batch."""
+        """Print on stderr how long a measurement will take, estimated from one batch."""
         index = self.parts["validation"]
         seconds = self._seconds_of_batch(design) * len(index) / len(index[: self.batch])
-        told = f"a measurement of the largest network takes about {seconds:.0f} s"
-        print(f"{told}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr)
+        estimate = f"a measurement of the largest network takes about {seconds:.0f} s"
+        print(
+            f"{estimate}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr
+        )
 
     @cached_property
     def inputs(self) -> ImageInputs | SentenceInputs:

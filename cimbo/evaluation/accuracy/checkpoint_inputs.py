@@ -1,4 +1,4 @@
-"""What the network of a user's checkpoint reads: their images or sentences, and how these become its inputs."""
+"""How a user's own images or sentences become inputs of the network of a checkpoint."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Inputs(Protocol):
     """How a user's examples become inputs of a network."""
 
     advice: str
-    """What to look at where an accuracy is not as expected."""
+    """What a user should check where an accuracy is not as expected."""
 
     @property
     def label(self) -> str:
-        """What is done, in a line."""
+        """How examples are prepared, in one line."""
         ...
 
     @property
     def key(self) -> str:
-        """What tells answers apart that were prepared otherwise."""
+        """A text that is different where examples are prepared differently, for the log of answers."""
         ...
 
     def examples(self, folder: Path, module: nn.Module) -> Any:
@@ -75,13 +75,15 @@ def classes_of(module: nn.Module) -> int:
     Returns:
         The length of its last bias.
     """
-    names = ("head.bias", "classifier.linear.bias")
-    return next(len(p) for n, p in module.named_parameters() if n in names)
+    for name, parameter in module.named_parameters():
+        if name in ("head.bias", "classifier.linear.bias"):
+            return len(parameter)
+    raise LookupError("the network has no head with a bias")
 
 
 @dataclass(frozen=True)
 class ImageInputs:
-    """Images, resized, cropped and normalised in a way of the checkpoint's."""
+    """Images, resized, cropped and normalised as ``way`` says."""
 
     way: Preprocessing
     advice = "see --normalise, --crop and the order of the class folders, or leave it out"
@@ -93,7 +95,13 @@ class ImageInputs:
 
     @property
     def key(self) -> str:
-        """What was written into the log of answers before images could be prepared otherwise, where they are not."""
+        """The preparation as text; only the normalisation's name where all else is as usual.
+
+        Earlier releases wrote that name, when nothing else could be chosen, so their logs stay valid.
+
+        Returns:
+            The text.
+        """
         bare = replace(self.way, source="")
         for name, colours in NAMED_NORMALISATIONS.items():
             if bare == Preprocessing(*colours, source=""):
@@ -170,7 +178,7 @@ class SentenceInputs:
         return read_labelled(folder, classes_of(module))
 
     def readable(self, examples: LabelledSentences, index: Sequence[int]) -> list[int]:
-        """All of them: a sentence can always be read."""
+        """Return all numbers: a sentence can always be read."""
         return list(index)
 
     def batch(
@@ -193,7 +201,7 @@ class SentenceInputs:
 def inputs_of(
     network: str, weights: Path, normalise: str, crop: float | None, interpolation: str
 ) -> ImageInputs | SentenceInputs:
-    """Settles how a user's examples become inputs: as they say, else as the files beside the weights do.
+    """Decide how a user's examples become inputs: as the user says, else as the files beside the weights say.
 
     Args:
         network: A family of networks.
@@ -216,8 +224,8 @@ def inputs_of(
     side = USUAL_SIDE
     if network in VIT_SIZES:
         side = VIT_SIZES[network].image_side
-    found = chosen(weights, normalise, crop, interpolation, side=side)
-    if network in VIT_SIZES and found.side != side:
-        what = f"are of images of {found.side} pixels, {network} is of {side}"
+    way = chosen(weights, normalise, crop, interpolation, side=side)
+    if network in VIT_SIZES and way.side != side:
+        what = f"are of images of {way.side} pixels, {network} is of {side}"
         raise BadInput("--weights", what, f"use a network among {', '.join(VIT_SIZES)}")
-    return ImageInputs(found)
+    return ImageInputs(way)

@@ -150,18 +150,31 @@ class Server:
                     raise ProgramFailed(f"{name}: printed more than {LARGEST_OUTPUT >> 20} MiB")
 
     def _next_answer(self, talk: list[str]) -> dict[str, object] | None:
-        """The first line of what was read that is a JSON object, lines before it to ``talk``; None where there is none."""
+        """Take lines off what was read, up to the first that is a JSON object.
+
+        Args:
+            talk: Gets the other lines.
+
+        Returns:
+            The object; None where there is none yet.
+        """
         while b"\n" in self._unread:
             line, _, self._unread = self._unread.partition(b"\n")
             text = line.decode("utf-8", "replace")
-            found = json_object(text)
-            if found is not None:
-                return found
+            answer = json_object(text)
+            if answer is not None:
+                return answer
             talk.append(text)
         return None
 
     def _read(self, process: subprocess.Popen[bytes], talk: list[str]) -> int:
-        """Read what is there; how many bytes. Raises ProgramFailed where the server has ended."""
+        """Read what the server has printed to stdout; return the number of bytes.
+
+        Raises ProgramFailed, with the way in which it ended, where the server has ended.
+
+        Returns:
+            Bytes.
+        """
         assert process.stdout is not None
         read = os.read(process.stdout.fileno(), READ_SIZE_BYTES)
         if read:
@@ -180,7 +193,7 @@ class Server:
         )
 
     def _told(self) -> str:
-        """What it wrote to stderr since it was asked; forgotten with that."""
+        """Take what the server wrote to stderr since the last request; the file is emptied."""
         if self._errors is None:
             return ""
         self._errors.seek(0)
@@ -194,6 +207,7 @@ class Server:
         return os.fstat(self._errors.fileno()).st_size
 
     def _end(self) -> None:
+        """End the process and all that it started, by force, and close the pipes."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -1,4 +1,4 @@
-"""What ZigZag-IMC is given: a chip as its accelerator, and each layer as a convolution, for its Gemm fails on CiM arrays."""
+"""Inputs for ZigZag-IMC: a chip as its accelerator, and each layer as a convolution, because its Gemm fails on CiM arrays."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def checked_chip(chip: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(chip: Mapping[str, Any]) -> None:
+    """Refuse a chip that ZigZag cannot express. Raises BadInput, naming the gene."""
     if chip["rows_active"] < chip["rows"]:
         what = f"is {chip['rows_active']:g}, but ZigZag switches on all rows at once"
         raise BadInput("chip.rows_active", what, "leave it out, or use simulator cimbo")
@@ -246,7 +247,7 @@ def _dram(part: Circuit, dimensions: list[str]) -> dict[str, Any]:
 
 
 def _bits_a_cycle(bandwidth: Any) -> int:
-    """Bits that pass in a cycle of the arrays, for ZigZag knows one clock and whole numbers."""
+    """A bandwidth in whole bits a cycle of the arrays, as ZigZag knows only one clock and whole numbers."""
     return max(1, round(float(bandwidth[0])))
 
 
@@ -294,7 +295,17 @@ def _registers() -> dict[str, Any]:
 
 
 def _port(kind: str, bits: int, uses: list[str], number: int = 1) -> dict[str, Any]:
-    """A port for reading, writing or both, and which operands go through it which way."""
+    """Describe a port of a memory for ZigZag.
+
+    Args:
+        kind: "r", "w" or "rw".
+        bits: Bits a cycle.
+        uses: Operands that pass it and their directions, as ZigZag writes them.
+        number: Number of the port among those of its kind.
+
+    Returns:
+        The port as ZigZag's files have it.
+    """
     return {
         "name": f"{kind}_port_{number}",
         "type": PORT_KINDS[kind],
