@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cimbo.errors import BadInput
-from cimbo.evaluation.accuracy.answers import warn_of_a_share
+from cimbo.evaluation.accuracy.answers import (
+    ACCURACY,
+    a_share,
+    is_like_a_share,
+    warn_of_a_share,
+)
 from cimbo.evaluation.batched import NetworkSizes
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.gene_notes import GeneNotes
@@ -205,11 +210,28 @@ class JointEvaluator(MeasuredAccuracy):
             self.prepared_seconds,
         )
         for metrics in tried.values():
-            warn_of_a_share(where, metrics[self.quality_metric])
+            self._check_no_share(where, metrics, designs)
         if self.simulator == "cimbo":
             for design in designs:
                 if canonical_key(design) in tried:
                     self.prepared[canonical_key(design)] = self._simulated(design)
+
+    def _check_no_share(
+        self, where: str, metrics: Mapping[str, float], designs: Sequence[Params]
+    ) -> None:
+        """Raises BadInput where an accuracy is below 1 percent, and so is that of all other designs: a share."""
+        accuracy = metrics.get(ACCURACY)
+        if accuracy is None or not is_like_a_share(accuracy):
+            return
+        known = []
+        for design in designs:
+            try:
+                known.append(self._known_or_measured(design).metrics[ACCURACY])
+            except Exception:  # noqa: S112 (of a user's code; the search records why a design fails)
+                continue
+        if all(map(is_like_a_share, known)):
+            raise a_share(where, known)
+        warn_of_a_share(where, accuracy)
 
     @property
     def measured_later(self) -> tuple[str, ...]:

@@ -90,11 +90,27 @@ def run(
         BadInput: Arguments are impossible, or the evaluator cannot be sent to another process.
     """
     check(n_jobs, timeout_s=timeout_s, retries=retries, memory_mb=memory_mb, backend=backend)
-    has_limits = timeout_s is not None or memory_mb is not None
-    if backend == "loky" and n_jobs == 1 and not has_limits and not isolate:
+    if runs_here(
+        n_jobs, timeout_s=timeout_s, memory_mb=memory_mb, backend=backend, isolate=isolate
+    ):
         return _here(candidates, evaluate, retries)
     job = Job(_packed(evaluate), timeout_s, retries, memory_mb)
     return {"loky": _local, **CLUSTER_BACKENDS}[backend](candidates, job, n_jobs)
+
+
+def runs_here(n_jobs: int, **conditions: Unpack[ExecutionOptions]) -> bool:
+    """Tell whether `run` evaluates in this process.
+
+    Args:
+        n_jobs: As for `run`.
+        **conditions: Further options of `run`.
+
+    Returns:
+        Whether no worker process is needed.
+    """
+    limits = (conditions.get("timeout_s"), conditions.get("memory_mb"))
+    is_local = conditions.get("backend", "loky") == "loky" and not conditions.get("isolate")
+    return is_local and n_jobs == 1 and limits == (None, None)
 
 
 def flow(

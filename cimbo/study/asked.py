@@ -28,6 +28,7 @@ from cimbo.study.handed_out_design import (
 )
 from cimbo.study.provenance import FINGERPRINT_REFERENCE
 from cimbo.study.study import Study
+from cimbo.study.told_ranges import Ranges
 
 __all__ = [
     "DEFAULT_LEASE_S",
@@ -51,6 +52,7 @@ class AskedDesigns:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._store = study.store
+        self._ranges = Ranges()
 
     def all(self) -> dict[str, AskedDesign]:
         """Return what was asked for and is not told yet, by key."""
@@ -167,6 +169,9 @@ class AskedDesigns:
         designs = self._known()
         outcomes = []
         told = []
+        rows = list(rows)
+        told_metrics = [row.metrics for row in rows]
+        self._ranges = Ranges.of(self._store.definition, told_metrics, self._study.evaluations())
         counts: Counter[str] = Counter()  # equal rows told together are several measurements
         for row in rows:
             try:
@@ -239,7 +244,8 @@ class AskedDesigns:
         )
 
     def _check_metrics(self, metrics: Mapping[str, float], params: Mapping[str, Any]) -> None:
-        """Raise BadInput for a row without what the study asks for: most likely its name is misspelt."""
+        """Raise BadInput for a row without what the study asks for, most likely misspelt, or that cannot be."""
+        self._ranges.check(metrics)
         problem = self._study.problem
         known = problem.completed(metrics, params)
         for name in problem.targets:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cimbo.errors import BadInput, choose_from
+from cimbo.execution.crash_guard import GUARD
 from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.ask_tell import measured_under_its_name
+from cimbo.study.interrupted import runs_code_of_a_user
 from cimbo.study.log import StudyLog
 
 # So many designs are tried before a search is refused: with some simulators every twentieth
@@ -72,7 +74,11 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
     if callable(keep_logs) and folder is not None:
         keep_logs(folder)
     if is_here and not _works(log):
-        _try(log, evaluate)
+        if not runs_code_of_a_user(evaluate):
+            _try(log, evaluate)
+            return
+        with GUARD.watching("one of the first designs, tried before the search,"):
+            _try(log, evaluate)
 
 
 def _works(log: StudyLog) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -95,6 +95,11 @@ class BatchPlanner(Protocol):
         ...
 
 
+def _as_it_is(evaluate: execution.Evaluate) -> execution.Evaluate:
+    """What evaluates, with nothing around it."""
+    return evaluate
+
+
 @dataclass(frozen=True)
 class Runner:
     """One call of ``Study.optimize``: what evaluates, how candidates are chosen, and how many evaluations there may be."""
@@ -107,6 +112,8 @@ class Runner:
     listener: events.Listener = events.ignore
     failures: FailureWatch = field(default_factory=FailureWatch)
     told: list[str] = field(default_factory=list)  # what the planner said of its plans
+    # What is put around an evaluation in this process
+    guard: Callable[[execution.Evaluate], execution.Evaluate] = _as_it_is
 
     def in_batches(self, size: int, n_jobs: int, conditions: execution.ExecutionOptions) -> None:
         """Run batches of ``size``, the next one chosen when all of the last are evaluated.
@@ -178,7 +185,10 @@ class Runner:
         candidates = [planned.candidate for planned in batch]
         self._recall(candidates)
         self._prepare(candidates)
-        outcomes = execution.run(candidates, self.evaluate, n_jobs=n_jobs, **conditions)
+        evaluate = self.evaluate
+        if execution.runs_here(n_jobs, **conditions):
+            evaluate = self.guard(evaluate)
+        outcomes = execution.run(candidates, evaluate, n_jobs=n_jobs, **conditions)
         return self._record_all(outcomes, {planned.candidate.key: planned for planned in batch})
 
     def asynchronously(self, n_jobs: int, conditions: execution.ExecutionOptions) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -17,9 +20,11 @@ from cimbo.problem.scalars import integer, shown
 from cimbo.problem.space import Choice, SearchSpace
 from cimbo.storage import Record, Store
 from cimbo.storage.opening import with_declared_metrics
+from cimbo.storage.store import IN_MEMORY
 from cimbo.study import events, records_table
 from cimbo.study.ask_tell import LARGEST_METRIC, AskTellStudy, with_analytic
 from cimbo.study.front import Front
+from cimbo.study.interrupted import FAILED_REASON, guarded, runs_code_of_a_user, sudden_end
 from cimbo.study.provenance import (
     RESULTS_VERSIONS_NAME,
     admit,
@@ -33,6 +38,7 @@ from cimbo.study.provenance import (
 from cimbo.study.readiness import get_ready
 from cimbo.study.runner import Runner
 
+logger = logging.getLogger("cimbo")
 __all__ = ["LARGEST_METRIC", "LARGEST_SEED", "Study"]
 LARGEST_SEED = 2**63 - 1  # every generator of random numbers accepts it
 # Former names of methods, kept for one release.
@@ -262,7 +268,10 @@ class Study(AskTellStudy):
         self.record_expensive(options)
         heard = listener or events.ignore
         runner = Runner(self, self._planner, evaluate, budget, options, listener=heard)
+        if self.store.path != IN_MEMORY and runs_code_of_a_user(evaluate):
+            runner = replace(runner, guard=partial(guarded, self.store))
         self._fingerprint = fingerprint
+        self._tell_of_sudden_end()
         try:
             if retry_failed:
                 runner.retry_failed(self.problem.space, n_jobs, conditions)
@@ -275,6 +284,20 @@ class Study(AskTellStudy):
         if runner.failures.ended and not runner.failures.any_done:
             raise EvaluationsFailed(f"{self.path}: {runner.failures.ended}")
         return self.pareto()
+
+    def _tell_of_sudden_end(self) -> None:
+        """Say where the last process ended while it evaluated; a design that ended several is recorded as failed."""
+        found = sudden_end(self)
+        if found is None:
+            return
+        key, is_given_up = found
+        told = f"{self.path}: the last evaluation of design {key} ended the process that ran it"
+        for planned in self._planner.claim_planned():
+            if planned.candidate.key == key and is_given_up:
+                self.record(planned.candidate, {}, status="failed", reason=FAILED_REASON)
+                logger.warning(f"{told}, not for the first time: it is recorded as failed")
+                return
+        logger.warning(f"{told}; it is evaluated again")
 
     def refuse_changed(self, evaluator: object) -> None:
         """Refuse an evaluator that is not what evaluated this study; nothing is written.

@@ -14,6 +14,7 @@ HEAD = """# Commands
 This page is written from the program's own parser. `cimbo COMMAND --help` says the same on a terminal.
 
 Every command writes data to stdout and messages to stderr. Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
+Any other is that of code of yours that ended the program; stderr then says with which design.
 Bad input is one line: where it is, what is wrong, what to do.
 """
 

@@ -232,3 +232,30 @@ def test_a_shell_loop_drives_a_study(folder):
     with Study.open("s.db", readonly=True) as study:
         assert len(study.evaluations()) == 12
         assert study.pareto()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        ({"accuracy": 910.0, "latency_ms": 1.0}, "accuracy: is 910; tell percent, from 0 to 100"),
+        ({"accuracy": 91.0, "latency_ms": -1.0}, "latency_ms: is -1, and such an amount is never"),
+        ({"accuracy": 0.91, "latency_ms": 1.0}, "a share; tell percent: 91"),
+    ],
+)
+def test_impossible_figures_are_refused_and_nothing_is_recorded(
+    tmp_path, monkeypatch, capsys, metrics, told
+):
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(
+        '[network]\nname = "fmnist-vit"\naccuracy = "none"\n'
+        '[[objectives]]\nname = "latency_ms"\ngoal = "min"\n'
+    )
+    words = ["ask", "--config", "study.toml", "--study", "s.db", "--format", "json"]
+    assert run(words) == 0
+    [design] = json.loads(capsys.readouterr().out)
+    write("rows.json", [{"key": design["key"], "metrics": {**metrics, "energy_uj": 1.0}}])
+    assert cimbo(capsys, "tell", "rows.json")[0] == 2
+    code, _, said = cimbo(capsys, "tell", "rows.json")
+    assert (code, told in said) == (2, True), said
+    with Study.open("s.db", readonly=True) as study:
+        assert study.evaluations() == []

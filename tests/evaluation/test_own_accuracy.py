@@ -284,13 +284,12 @@ def test_a_wrong_answer_in_a_search_names_the_function(study):
         study("none").evaluator()(ANALOG)
 
 
-def test_a_share_is_warned_of_once(study, caplog):
+def test_a_share_is_refused_before_the_search(study):
     study("share")
     with cimbo.open_session("study.toml", study="s.db") as session:
-        session.optimize(budget=3, workers=cimbo.Workers(jobs=1))
-    warned = [r.message for r in caplog.records if "is 0.97 percent meant?" in r.message]
-    assert len(warned) == 1
-    assert "return 97" in warned[0]
+        with pytest.raises(BadInput, match=r"0\.97.*a share.*return 100 times as much"):
+            session.optimize(budget=3, workers=cimbo.Workers(jobs=1))
+        assert session.study.evaluations() == []
 
 
 def test_an_accuracy_that_is_the_same_on_every_chip_is_warned_of_and_marked(study, caplog, capsys):

@@ -1,5 +1,6 @@
 """Code of a user's that ends the program: that is its failure, and no end of cimbo."""
 
+import subprocess
 import sys
 
 import pytest
@@ -76,3 +77,67 @@ def test_a_listener_that_ends_the_program_is_heard_no_more(caplog):
     with hearing([f"{__name__}:EndingListener"], ignore) as listener:
         listener(Stopped("all is measured"))
     assert "failed (SystemExit: 5)" in caplog.text
+
+
+# ---- code that ends the whole program at once -----------------------------------------------------------------------
+
+MODULE = """
+import os
+def accuracy(design):
+    with open("calls", "a") as calls:
+        calls.write(".")
+    if {condition}:
+        os._exit(3)
+    return 80.0
+"""
+STUDY = """
+[network]
+name = "fmnist-vit"
+accuracy = "crashing:accuracy"
+[[objectives]]
+name = "accuracy"
+goal = "max"
+[[objectives]]
+name = "latency_ms"
+goal = "min"
+"""
+
+
+def searched(folder, condition):
+    (folder / "crashing.py").write_text(MODULE.format(condition=condition))
+    (folder / "study.toml").write_text(STUDY)
+    words = [
+        "optimize",
+        "--config",
+        "study.toml",
+        "--study",
+        "s.db",
+        "--budget",
+        "4",
+        "--jobs",
+        "1",
+    ]
+    command = [sys.executable, "-m", "cimbo", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_crash_before_the_search_is_a_line(tmp_path):
+    found = searched(tmp_path, "True")
+    assert found.returncode == 3
+    assert "one of the first designs, tried before the search, ended the process" in found.stderr
+    assert "--jobs 2" in found.stderr
+
+
+def test_a_crash_in_the_search_names_the_design_and_one_that_crashes_twice_fails(tmp_path):
+    crashing = "os.path.getsize('calls') > 2"
+    first = searched(tmp_path, crashing)
+    assert first.returncode == 3
+    key = first.stderr.rpartition("the evaluation of design ")[2].split()[0]
+    second = searched(tmp_path, crashing)
+    assert f"the last evaluation of design {key} ended the process" in second.stderr
+    assert second.returncode == 3
+    third = searched(tmp_path, crashing)
+    assert f"{key} ended the process that ran it, not for the first time" in third.stderr
+    with Study.open(tmp_path / "s.db", readonly=True) as study:
+        [failed] = [r for r in study.evaluations() if r.status == "failed"]
+        assert failed.key == key

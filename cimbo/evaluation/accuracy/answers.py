@@ -81,6 +81,33 @@ def checked(where: str, returned: object, costs: Sequence[str]) -> dict[str, flo
     return metrics
 
 
+def is_like_a_share(accuracy: float) -> bool:
+    """Tell whether an accuracy looks like a share (0 to 1) rather than percent.
+
+    Args:
+        accuracy: The accuracy.
+
+    Returns:
+        True above 0 and up to 1.
+    """
+    return 0 < accuracy <= 1
+
+
+def a_share(where: str, accuracies: Sequence[float]) -> BadInput:
+    """Make the error for accuracies that are surely shares.
+
+    Args:
+        where: The source of accuracy.
+        accuracies: What it gave for designs that were tried, each from 0 to 1.
+
+    Returns:
+        The error, not raised.
+    """
+    listed = ", ".join(f"{accuracy:g}" for accuracy in accuracies)
+    what = f"returned {listed} for the designs that were tried: a share, where percent is asked"
+    return BadInput(where, what, "return 100 times as much")
+
+
 def warn_of_a_share(where: str, accuracy: float) -> None:
     """Warn of an accuracy that looks like a fraction (0 to 1) rather than percent.
 
@@ -88,7 +115,7 @@ def warn_of_a_share(where: str, accuracy: float) -> None:
         where: The source of accuracy, for the warning.
         accuracy: The accuracy that it gave.
     """
-    if 0 < accuracy <= 1:
+    if is_like_a_share(accuracy):
         logger.warning(
             f"{where}: returned {accuracy:g}; is {accuracy:g} percent meant? For a share of "
             f"{accuracy:g} return {100 * accuracy:g}"
