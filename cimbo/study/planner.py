@@ -160,6 +160,20 @@ class Planner:
         claimed = self._log.store.claim(designs, owner=self.worker_id, budget=budget)
         return [p for p in planned if p.candidate.key in claimed]
 
+    def unfinished(self, key: str) -> PlannedDesign | None:
+        """Find a design of the written plan that is not evaluated yet.
+
+        Args:
+            key: The design's key.
+
+        Returns:
+            The design; None where the plan has none of that key, or it is evaluated.
+        """
+        for planned in self._unfinished():
+            if planned.candidate.key == key:
+                return planned
+        return None
+
     def _unfinished(self) -> list[PlannedDesign]:
         """What of the written plan is not evaluated yet."""
         done = {r.key for r in self._log.evaluations()}

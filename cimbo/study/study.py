@@ -292,11 +292,11 @@ class Study(AskTellStudy):
             return
         key, is_given_up = found
         told = f"{self.path}: the last evaluation of design {key} ended the process that ran it"
-        for planned in self._planner.claim_planned():
-            if planned.candidate.key == key and is_given_up:
-                self.record(planned.candidate, {}, status="failed", reason=FAILED_REASON)
-                logger.warning(f"{told}, not for the first time: it is recorded as failed")
-                return
+        planned = self._planner.unfinished(key)
+        if planned is not None and is_given_up:
+            self.record(planned.candidate, {}, status="failed", reason=FAILED_REASON)
+            logger.warning(f"{told}, not for the first time: it is recorded as failed")
+            return
         logger.warning(f"{told}; it is evaluated again")
 
     def refuse_changed(self, evaluator: object) -> None:
