@@ -357,7 +357,7 @@ def _selection_reason(
 ) -> str:
     """Say in one line how the kind was chosen."""
     if requested is not None:
-        return f"{best} (no other kind was tried)"
+        return f"{best} (the kind that was asked for)"
     unit = f" {schema.unit}".rstrip()
     if schema.log:
         unit = " in log units"

@@ -132,10 +132,11 @@ def _accuracy_summary(accuracy: Mapping[str, Any]) -> str:
 def _costs(breakdown: Mapping[str, Any]) -> str:
     """Latency, energy and area, each with the error bar that published chips give it."""
     bars = {metric: tuple(bar) for metric, bar in breakdown["error_bars"].items()}
+    schedule = f"schedule: {breakdown['schedule']}"
     costs = ", ".join(f"{name} {breakdown[name]:.4g} ({told(bars, name)})" for name in bars)
     if not breakdown["is_bound"]:
-        return costs
-    lines = [costs, f"bounds: latency_ms at least {breakdown['latency_ms_low']:.4g}"]
+        return f"{costs}\n{schedule}"
+    lines = [costs, schedule, f"bounds: latency_ms at least {breakdown['latency_ms_low']:.4g}"]
     if "latency_ms" in breakdown.get("zigzag", {}):
         lines.append(f"by ZigZag: latency_ms {breakdown['zigzag']['latency_ms']:.4g}")
     return "\n".join(lines)

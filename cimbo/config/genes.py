@@ -11,7 +11,12 @@ from cimbo.config.tables import Gene, HardwareTable, Scalar
 from cimbo.errors import BadInput, check_known, choose_from, naming
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.cells import cell
-from cimbo.hardware.chip import ERROR_FACTORS, refuse_replaced_gene
+from cimbo.hardware.chip import (
+    ERROR_FACTORS,
+    GENE_WORDS,
+    NUMBER_GENES,
+    refuse_replaced_gene,
+)
 from cimbo.plugins import find
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
@@ -124,7 +129,42 @@ def chip_genes(table: HardwareTable) -> list[Choice]:
     for name in names:
         if not _is_excluded_by_fixed(table, shipped.get(name), names):
             genes[name] = _chip_gene(table, name, shipped.get(name), names)
-    return list(reachable(genes))
+    found = list(reachable(genes))
+    check_fixed(table)
+    _check_complete(table, found)
+    return found
+
+
+def _check_complete(table: HardwareTable, genes: Sequence[Choice]) -> None:
+    """Raises BadInput where a study says that it gives the whole chip, and genes are searched that it does not name."""
+    forgotten = []
+    for gene in genes:
+        if gene.name not in table.genes and len(gene.values) > 1:
+            forgotten.append(gene.name)
+    if table.complete and forgotten:
+        what = f"lacks {', '.join(forgotten)}"
+        todo = "give them, list what is to be searched in [hardware.genes], or leave out complete"
+        raise BadInput("hardware.fixed", what, todo)
+
+
+def check_fixed(table: HardwareTable) -> None:
+    """Check that the fixed properties of cimbo's chips are of their kind: numbers, or words that are known.
+
+    Args:
+        table: What the study says of its hardware.
+
+    Raises:
+        BadInput: One is not; it is named.
+    """
+    if not takes_cimbo_chips(table):
+        return
+    for name, value in table.fixed.items():
+        where = f"hardware.fixed.{name}"
+        if name in GENE_WORDS and name != "cell":
+            words = [*GENE_WORDS[name], *(FAMILY_ALIASES if name == "array" else ())]
+            check_known(value, words, where, f"is {shown(value)}")
+        elif name in NUMBER_GENES and isinstance(value, str):
+            raise BadInput(where, f"is the text {shown(value)}", "write a number, without quotes")
 
 
 def _known_genes() -> dict[str, Choice]:

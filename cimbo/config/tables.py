@@ -175,6 +175,13 @@ class HardwareTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         dict[str, Scalar],
         Meta(description="Properties of every chip that are not searched, such as node_nm."),
     ] = {}
+    complete: Annotated[
+        bool,
+        Meta(
+            description="Whether fixed, with genes, gives the whole chip: a gene that neither names is "
+            "then a mistake, and not searched."
+        ),
+    ] = False
     roles: Annotated[
         dict[str, str],
         Meta(

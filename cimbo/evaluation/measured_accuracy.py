@@ -256,6 +256,17 @@ class MeasuredAccuracy(SimulatedCosts):
         measure: Callable[..., float] = self._accuracy.measure
         return measure({**self.fixed, **design}, part, exact=True)
 
+    def check_knows_errors(self) -> None:
+        """Check that the accuracy can be measured with single causes of errors switched off.
+
+        Raises:
+            BadInput: It cannot; only that of a shipped super-network can.
+        """
+        if self.has_accuracy and hasattr(self._accuracy, "error_losses"):
+            return
+        todo = "only shipped super-networks have it; see cimbo presets"
+        raise BadInput(f"accuracy {self.accuracy!r}", "knows no causes of errors", todo)
+
     def error_losses(self, design: Mapping[str, Any]) -> Mapping[str, Any]:
         """Measure what a design loses to each cause of its arrays' errors, and in which layer.
 
@@ -269,12 +280,8 @@ class MeasuredAccuracy(SimulatedCosts):
         Raises:
             BadInput: When the source of accuracy cannot switch single causes off.
         """
-        measure = None
-        if self.has_accuracy:
-            measure = getattr(self._accuracy, "error_losses", None)
-        if measure is None:
-            todo = "measure the accuracy of a shipped super-network"
-            raise BadInput(f"accuracy {self.accuracy!r}", "knows no causes of errors", todo)
+        self.check_knows_errors()
+        measure: Callable[..., Mapping[str, Any]] = self._accuracy.error_losses  # type: ignore[attr-defined]
         losses: Mapping[str, Any] = measure({**self.fixed, **design}, self.workload_of(design))
         return losses
 

@@ -81,12 +81,51 @@ def sub_network(supernet: str, genes: Mapping[str, Any]) -> SubNetwork:
     Raises:
         BadInput: When no weights are shipped under this name.
     """
-    if supernet not in SUPERNET_CLASSES:
-        todo = f"use a study of {', '.join(SUPERNET_CLASSES)}"
-        raise BadInput("--to onnx", f"no weights of {supernet} are shipped", todo)
+    _check_is_shipped(supernet)
     network = copy.deepcopy(supernetwork(supernet))
     recalibrate(network, genes, examples(supernet, "calibration")[0])
     return SubNetwork(network, genes).eval()
+
+
+def _check_is_shipped(supernet: str) -> None:
+    """Raises BadInput for a network whose weights do not come with cimbo."""
+    if supernet not in SUPERNET_CLASSES:
+        what = f"cimbo has no weights of the network whose accuracy is {supernet}"
+        todo = (
+            f"weights come with {', '.join(SUPERNET_CLASSES)}; a module of torch_family is written "
+            "without an accuracy of cimbo's own"
+        )
+        raise BadInput("--to onnx", what, todo)
+
+
+def _check_has_onnx() -> None:
+    """Raises BadInput where torch cannot write ONNX files."""
+    if find_spec("onnx") is None:
+        todo = "pip install 'cimbo[onnx]'"
+        raise BadInput("--to onnx", "the package onnx is not installed", todo)
+
+
+def write_module(path: Path, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    """Write a user's own module as an ONNX file.
+
+    Args:
+        path: The file.
+        module: The module; it is written in evaluation mode, with the weights that it has.
+        arguments: What it is called with; the file has these sizes.
+
+    Raises:
+        BadInput: When the package onnx is missing, or torch cannot export the module.
+    """
+    _check_has_onnx()
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                module.eval(), arguments, str(path), opset_version=OPSET_VERSION, dynamo=False
+            )
+        except (RuntimeError, TypeError, ValueError) as error:
+            what = f"torch cannot export the module ({str(error).splitlines()[0]})"
+            raise BadInput("--to onnx", what, "export it by a script of your own") from None
 
 
 def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
@@ -102,9 +141,8 @@ def write(path: Path, supernet: str, genes: Mapping[str, Any]) -> None:
     Raises:
         BadInput: When the package onnx is missing, or no weights are shipped under this name.
     """
-    if find_spec("onnx") is None:
-        todo = "pip install 'cimbo[onnx]'"
-        raise BadInput("--to onnx", "the package onnx is not installed", todo)
+    _check_is_shipped(supernet)
+    _check_has_onnx()
     module = sub_network(supernet, genes)
     inputs = examples(supernet, "calibration")[0][:2]
     _export(module, inputs, path, INPUT_NAMES.get(supernet, "images"))

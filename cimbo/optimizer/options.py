@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cimbo.errors import BadInput
 from cimbo.optimizer.surrogates import AnalyticFunction, View, checked_kind, targets
 from cimbo.problem.objectives import Problem
+from cimbo.problem.space import Params
 
 if TYPE_CHECKING:
     from predictors import SurrogateKind
@@ -36,6 +37,7 @@ class OptimizerOptions:
             hypervolume. Also taken as ``accuracies=``.
         about: Metric to value, of a point near which the front is wanted. The reference moves six tenths of the way to this
             point, so that designs worse than that add nothing. Empty for the whole front.
+        measured_elsewhere: Designs that the priors were learned from: the Sobol designs of the start are others.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
 
     Examples:
@@ -59,6 +61,7 @@ class OptimizerOptions:
     expensive_budget: int | None = None
     converged: float | None = None
     about: Mapping[str, float] = field(default_factory=dict)
+    measured_elsewhere: Sequence[Params] = ()
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class OptimizerOptions:
         expensive_budget: int | None = None,
         converged: float | None = None,
         about: Mapping[str, float] | None = None,
+        measured_elsewhere: Sequence[Params] = (),
         accuracies: int | None = None,
         cheap: Mapping[str, AnalyticFunction] | None = None,
     ) -> None:
@@ -93,6 +97,7 @@ class OptimizerOptions:
         object.__setattr__(self, "expensive", expensive)
         object.__setattr__(self, "expensive_budget", expensive_budget)
         object.__setattr__(self, "converged", converged)
+        object.__setattr__(self, "measured_elsewhere", tuple(measured_elsewhere))
 
     @property
     def cheap(self) -> Mapping[str, AnalyticFunction]:

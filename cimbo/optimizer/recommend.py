@@ -202,11 +202,21 @@ def _sobol(
     space = search.problem.space
     for n_drawn in SOBOL_DRAWS:
         unseen = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
+        unseen = _without_known(search, unseen, n)
         feasible = _keeps_analytic(search, unseen)
         if feasible.sum() >= n or n_drawn >= space.size:
             break
     feasible_first = np.argsort(~feasible, kind="stable")[:n]
     return [candidate_of_row(space, row, origin="sobol") for row in unseen[feasible_first]]
+
+
+def _without_known(search: Search, rows: Rows, n: int) -> Rows:
+    """Rows (m, d) without those that another study has measured, which priors were learned from; all where few are left."""
+    if search.measured_elsewhere is None:
+        return rows
+    known = {row.tobytes() for row in search.measured_elsewhere}
+    others = rows[[row.tobytes() not in known for row in rows]]
+    return others if len(others) >= n else rows
 
 
 def _random_exploration(

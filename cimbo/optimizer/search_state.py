@@ -90,6 +90,7 @@ class Search:
         project: Maps rows (n, d) to rows that may be proposed, as those of networks that are measured already.
         about: Objective to value, of a point near which the front is wanted; empty for the whole front.
         projected: Columns that ``project`` may set.
+        measured_elsewhere: (m, d) rows that the Sobol designs of the start leave out: priors know them.
     """
 
     problem: Problem
@@ -100,6 +101,7 @@ class Search:
     project: Callable[[Rows], Rows] = np.asarray
     about: Mapping[str, float] = field(default_factory=dict)
     projected: Sequence[int] = ()
+    measured_elsewhere: Rows | None = None
 
     def pin(self, rows: Rows) -> Rows:
         """Turn rows into rows that may be proposed: projected, with fixed genes at their value, and canonical.

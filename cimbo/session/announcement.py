@@ -14,6 +14,7 @@ from cimbo.session import blind_accuracy
 from cimbo.session.context import StudyContext
 
 SHOWN_GENES = 3  # that a warning names
+LEAST_ROUNDED_COUNT = 10**6  # designs; of fewer every digit is told
 INCOMPLETE_COUNTS = (
     "operators not known",
     "sizes that depend on data",
@@ -57,11 +58,12 @@ def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> N
     learned = [name for name in targets(study.problem) if name not in options.analytic]
     kept = "".join(f", {name} = {value}" for name, value in study.fixed.items())
     logger.info(
-        f"{context.config.title}: {len(space.choices)} genes, {Decimal(space.size):.1e} designs, "
+        f"{context.config.title}: {len(space.choices)} genes, {count_text(space.size)} designs, "
         f"seed {study.seed}{kept}, {len(study.evaluations())} of {budget} evaluations stored; "
         f"computed exactly: {', '.join(computed) or 'nothing'}; "
         f"learned: {', '.join(learned) or 'nothing'}"
     )
+    _tell_searched_chip_genes(context)
     _warn_of_unjudged_genes(context)
     _warn_of_incomplete_counts(context)
     if _warn_of_blind_accuracy(context):
@@ -69,6 +71,36 @@ def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> N
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
+
+
+def count_text(count: int) -> str:
+    """Write a number of designs.
+
+    Args:
+        count: How many there are.
+
+    Returns:
+        All its digits, such as "12,960", where it is below a million; else two, such as "1.4e+12".
+    """
+    if count < LEAST_ROUNDED_COUNT:
+        return f"{count:,}"
+    return f"{Decimal(count):.1e}"
+
+
+def _tell_searched_chip_genes(context: StudyContext) -> None:
+    """Say which properties of a chip are searched where the study gives others: one may have been forgotten."""
+    if not context.chip_properties:
+        return
+    study = context.study
+    free = []
+    for gene in study.problem.space.hardware:
+        if len(gene.values) > 1 and gene.name not in study.fixed:
+            free.append(gene.name)
+    if free:
+        logger.info(
+            f"{len(context.chip_properties)} properties of the chip are given in [hardware.fixed]; "
+            f"searched are {', '.join(free)}"
+        )
 
 
 def _warn_of_incomplete_counts(context: StudyContext) -> None:

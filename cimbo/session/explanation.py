@@ -14,6 +14,7 @@ from cimbo.analysis.neighbours import BETTER, TRADE, UNDECIDED
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.simulators.zigzag import is_installed
+from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.problem.objectives import Constraint
 from cimbo.session.bounds import zigzag_costs
 from cimbo.session.context import StudyContext
@@ -160,6 +161,7 @@ def _error_losses(context: StudyContext, record: Record) -> Mapping[str, Any]:
     if not isinstance(context.evaluator, JointEvaluator):
         todo = "ask it of a study that measures a shipped super-network"
         raise BadInput("--rows accuracy", "needs an accuracy that knows arrays", todo)
+    context.evaluator.check_knows_errors()
     logger.info("measuring with each cause and each layer switched off takes a minute or two")
     return context.evaluator.error_losses(record.params)
 
@@ -191,10 +193,29 @@ def _breakdown(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
     """Costs of a design in parts and layers, with error bars, and by ZigZag where ours are bounds."""
     breakdown = hardware.explain(here.workload, here.chip)
     bars = hardware.error_bars(here.workload, here.chip)
+    breakdown["schedule"] = schedule_told(here.chip, is_resident=breakdown["resident"])
     breakdown["error_bars"] = {metric: list(bar) for metric, bar in bars.items()}
     if breakdown["is_bound"]:
         breakdown |= _by_zigzag(context, key, here)
     return breakdown
+
+
+def schedule_told(chip: Mapping[str, Any], *, is_resident: bool) -> str:
+    """Say how a chip runs its network, and what that was chosen by.
+
+    Args:
+        chip: Genes of the chip.
+        is_resident: Whether all weights stay on it.
+
+    Returns:
+        A line such as "all weights stay on the chip (chosen by schedule = edp)".
+    """
+    weights = "weights are loaded again in each inference, some layers' perhaps not"
+    if is_resident:
+        weights = "all weights stay on the chip between inferences"
+    goal = chip.get("schedule", DEFAULT_GENES["schedule"])
+    order = chip.get("execution", DEFAULT_GENES["execution"])
+    return f"{weights}; {order} (chosen by schedule = {goal})"
 
 
 def _by_zigzag(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:

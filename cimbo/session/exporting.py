@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,29 @@ def _write_onnx(context: StudyContext, key: str, path: Path) -> Path:
 
     params = find(context, key).params
     architecture = context.study.problem.space.architecture_of(params)
+    made = _own_module(context, architecture)
+    if made is not None:
+        module, arguments = made
+        onnx_export.write_module(path, module, arguments)
+        logger.warning(
+            f"{path}: the module that build makes of this design, with the weights that build gives it"
+        )
+        return path
     onnx_export.write(path, context.evaluator.accuracy, architecture)
     return path
+
+
+def _own_module(
+    context: StudyContext, architecture: Mapping[str, Any]
+) -> tuple[Any, tuple[Any, ...]] | None:
+    """A user's own module of a design, and what it is called with; None where the network is none of torch_family."""
+    if not context.has_description or context.config.tables.network is None:
+        return None
+    module = getattr(context.config.family, "module", None)
+    if module is None:
+        return None
+    made: tuple[Any, tuple[Any, ...]] = module(architecture)
+    return made
 
 
 def _write_chip(

@@ -11,6 +11,7 @@ from typing import Any
 from cimbo.config.own_network import of_network, of_networks
 from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.errors import BadInput, naming
+from cimbo.evaluation.accuracy.sources import SHIPPED_SUPERNETS
 from cimbo.session.session import Session
 from cimbo.storage import check_place
 from cimbo.study.study import Study
@@ -289,6 +290,13 @@ def with_checkpoint(
     """
     if data is None and weights is None and not settings:
         return described
+    if described is not None and described.accuracy in SHIPPED_SUPERNETS:
+        what = f"the weights and images of {described.accuracy} come with cimbo, and no others are taken"
+        todo = (
+            "leave them out; weights and images of your own: --preset vit-b-imagenet and its like, "
+            "or an accuracy function (docs/networks.md)"
+        )
+        raise BadInput("--weights and --data", what, todo)
     if data is None or weights is None or described is None:
         what = "belong together, with a --preset or --config"
         if data is None and weights is None:

@@ -24,7 +24,13 @@ from cimbo.session.context import StudyContext
 from cimbo.session.finalists import DEFAULT_BIT_ACCURATE_IMAGES, verify_finalists
 from cimbo.session.front import Front, front
 from cimbo.session.front_checks import announcing, measure_front_on_test_images
-from cimbo.session.warm_start import bundles, bundles_told, from_study, known_views
+from cimbo.session.warm_start import (
+    bundles,
+    bundles_told,
+    designs_of,
+    from_study,
+    known_views,
+)
 from cimbo.session.workers import Workers
 from cimbo.study import events
 from cimbo.study.events import DEFAULT_BATCH_SIZE
@@ -288,6 +294,7 @@ def optimizer_options(
         expensive_budget=budget,
         converged=converged,
         about=settings.near,
+        measured_elsewhere=designs_of(settings.warm_from, study.problem.space) if learned else (),
     )
 
 

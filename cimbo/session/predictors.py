@@ -215,10 +215,24 @@ def _fitted(
     fitting = _Fitting.of(context, out, licence, listener)
     objectives = {}
     with one_thread():  # so that the seed decides what is fitted
-        for objective in context.study.problem.objectives:
+        for objective in (*context.study.problem.objectives, *_constrained(fitting)):
             objectives[objective.name] = fitting.fit(objective)
     picture = fitting.draw()
     return FittedPredictors(objectives, tuple(fitting.files), picture, context.accuracy_provenance)
+
+
+def _constrained(fitting: _Fitting) -> list[Objective]:
+    """Metrics that a constraint bounds, that are measured, and that are no objectives: a search learns them too."""
+    context = fitting.context
+    known = {objective.name for objective in context.study.problem.objectives}
+    known |= context.evaluator.analytic_costs().keys()
+    found = []
+    for c in context.study.problem.constraints:
+        is_measured = all(c.metric in record.metrics for record in fitting.records)
+        if c.metric not in known and is_measured:
+            found.append(Objective(c.metric, "max" if c.relation == ">=" else "min"))
+            known.add(c.metric)
+    return found
 
 
 @dataclass(frozen=True)

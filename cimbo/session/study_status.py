@@ -12,6 +12,7 @@ from cimbo.problem.objectives import FIDELITY_SUFFIX, at_target_fidelity
 from cimbo.session.context import StudyContext
 from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
+from cimbo.session.text import genes_text
 from cimbo.storage import Record
 from cimbo.study.provenance import told_sources
 from cimbo.study.replicates import FAILURES_FIELD
@@ -28,6 +29,7 @@ OPTIONAL_FIELDS = (
     "leases",
     "failed_replicates",
     "withdrawn",
+    "in_every_design",
     "worse_than_references",
     "expected_gain",
     "images",
@@ -43,7 +45,8 @@ class StudyStatus:
     who evaluates what until when, ``lost`` are keys that were asked for, not told in time, and will be asked again,
     ``given_up`` those that were lost too often, and ``measured_by`` the sources that tellers named. ``failed_replicates``
     counts further measurements of measured designs that failed, ``withdrawn`` evaluations that count no more.
-    ``worse_than_references`` says where no design is better.
+    ``worse_than_references`` says where no design is better; ``in_every_design`` are genes and properties of chips that are not
+    searched.
     ``expected_gain``: what so many more evaluations are expected to add to the hypervolume, from ``low`` to ``high`` nine times
     in ten; None while nothing can be said. ``images``: where accuracies are measured in stages, how many images were looked
     at, how many there would be in full, and how many designs were ``stopped_early``.
@@ -73,6 +76,7 @@ class StudyStatus:
     measured_by: tuple[str, ...] = ()
     failed_replicates: int = 0
     withdrawn: int = 0
+    in_every_design: str = ""
     worse_than_references: str | None = None
     expected_gain: Mapping[str, float] | None = None
     images: Mapping[str, int] | None = None
@@ -133,6 +137,7 @@ def status(context: StudyContext) -> StudyStatus:
         expected_gain=_expected_gain(study),
         images=_images(records),
         withdrawn=len(withdrawn(study.store)),
+        in_every_design=genes_text({**_single_values(study), **context.chip_properties}),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
     )
 
@@ -148,6 +153,15 @@ def _images(records: Iterable[Record]) -> dict[str, int] | None:
         "in_full": round(sum(in_full)),
         "stopped_early": sum(not at_target_fidelity(m, ACCURACY_METRIC) for m in counted),
     }
+
+
+def _single_values(study: Study) -> dict[str, Any]:
+    """Genes that have one value alone, by name."""
+    found = {}
+    for gene in study.problem.space.choices:
+        if len(gene.values) == 1 and not gene.active_if:
+            found[gene.name] = gene.values[0]
+    return found
 
 
 def _expected_gain(study: Study) -> dict[str, float] | None:

@@ -16,6 +16,7 @@ from cimbo.evaluation.whole import StudyEvaluator
 from cimbo.io.importers import Row, tell
 from cimbo.optimizer.derived_metrics import with_views_of_parts
 from cimbo.optimizer.surrogates import View, targets
+from cimbo.problem.space import Params, SearchSpace
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
 from cimbo.study.provenance import measured_alike
@@ -191,6 +192,24 @@ def from_study(
         told += f"; learned {', '.join(priors)} from {len(others)}"
     logger.info(told)
     return priors
+
+
+def designs_of(file: str | Path | None, space: SearchSpace) -> list[Params]:
+    """List the designs that another study has measured, as far as a space holds them.
+
+    Args:
+        file: The other study; None for none.
+        space: The space.
+
+    Returns:
+        Designs of the space.
+    """
+    if file is None:
+        return []
+    from cimbo.optimizer import transfer
+
+    with Study.open(file, readonly=True) as other:
+        return [record.params for record in transfer.fitting(space, other.evaluations())]
 
 
 def _complete(records: Iterable[Record], metrics: Sequence[str]) -> list[Record]:

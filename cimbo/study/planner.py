@@ -242,7 +242,10 @@ class Planner:
             problem.space, options.kind, options.views, analytic, options.priors, self._fits
         )
         search = Search(problem, factory, options.start(targets(problem)), self._log.fixed)
-        search = replace(search, about=options.about)
+        elsewhere = None
+        if options.measured_elsewhere:
+            elsewhere = problem.space.rows(list(options.measured_elsewhere))
+        search = replace(search, about=options.about, measured_elsewhere=elsewhere)
         if known is None:
             return search
         return replace(search, project=known.project_to_known, projected=known.projected_columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -331,3 +332,30 @@ def test_a_range_that_does_not_meet_its_end_is_refused(range_text, last, tmp_pat
     text = (tmp_path / "study.toml").read_text().replace(range_text, met)
     (tmp_path / "study.toml").write_text(text)
     assert run(words) == 0
+
+
+@pytest.mark.parametrize(
+    ("fixed", "told"),
+    [
+        ('rows = "64"', "hardware.fixed.rows: is the text '64'; write a number, without quotes"),
+        ('dram = "lpdr4x"', "did you mean lpddr4x"),
+        ("dram = 3", "hardware.fixed.dram: is 3"),
+    ],
+)
+def test_fixed_properties_are_of_their_kind(fixed, told):
+    data = {**preset("fmnist-vit").data}
+    data["hardware"] = {**data["hardware"], "fixed": tomllib.loads(fixed)}
+    with pytest.raises(BadInput) as error:
+        _ = Config("mine", data).problem
+    assert told.replace("'", "") in str(error.value).replace("'", "").replace('"', "")
+
+
+def test_a_study_that_gives_the_whole_chip_refuses_what_is_forgotten():
+    data = {**preset("fmnist-vit").data}
+    chip = {gene.name: gene.values[0] for gene in preset("fmnist-vit").problem.space.hardware}
+    planes = chip.pop("planes")
+    data["hardware"] = {"fixed": chip, "complete": True}
+    with pytest.raises(BadInput, match=r"hardware\.fixed: lacks planes; give them"):
+        _ = Config("mine", data).problem
+    data["hardware"] = {"fixed": {**chip, "planes": planes}, "complete": True}
+    assert not Config("mine", data).problem.space.hardware

@@ -539,3 +539,14 @@ def test_runs_of_a_loop_that_carries_values_follow_one_another(tmp_path):
     stored = {"w": Stored((16, 16)), "trips": integers(5)}
     (layer,) = from_onnx(save(tmp_path, graph(nodes, {"x": [1, 16]}, stored))).layers
     assert (layer.px, layer.steps) == (5, 5)
+
+
+def test_an_unknown_operator_that_hides_sizes_is_named(tmp_path):
+    nodes = [
+        Node("MyOp", ["x"], ["q"], domain="com.mine"),
+        Node("Relu", ["q"], ["p"]),
+        Node("MatMul", ["p", "w"], ["y"]),
+    ]
+    made = graph(nodes, {"x": [1, 4]}, {"w": Stored((4, 4))}, outputs=["y"])
+    with pytest.raises(BadInput, match=r"it comes from the operator MyOp of com\.mine, which"):
+        from_onnx(save(tmp_path, made))

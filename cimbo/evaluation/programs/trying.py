@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, CimboError
 from cimbo.problem.space import Params, canonical_key
+
+
+def described(error: Exception) -> str:
+    """Write an error of a user's code in words.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        Its type, its message, and the file and line where it was raised; of cimbo's own errors the
+        message alone.
+    """
+    if isinstance(error, CimboError):
+        return str(error)
+    told = type(error).__name__
+    if str(error):
+        told += f": {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames:
+        told += f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})"
+    return told
 
 
 def try_until_one_works(
@@ -50,7 +73,7 @@ def try_until_one_works(
         except SystemExit as error:  # as a script ends itself; it must not end the search
             reason = f"SystemExit: {error}"
         except Exception as error:  # it comes from code of the user, so it may be of any kind
-            reason = str(error) or type(error).__name__
+            reason = described(error)
     if designs:
         told = f"fails on each of the {len(designs)} designs that were tried ({reason})"
         raise BadInput(where, told, "correct it; cimbo doctor --config tries it too")

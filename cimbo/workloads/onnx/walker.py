@@ -58,6 +58,7 @@ class GraphWalker:
         read_weights: bool = False,
     ) -> None:
         self.file = file
+        self._unsized_by: dict[str, str] = {}  # tensor -> the unknown operator that hides its sizes
         self.parameters = parameters
         self.ledger = Ledger()
         self._inference = inference
@@ -172,6 +173,7 @@ class GraphWalker:
         # What is made of constants and shapes alone costs nothing when the network runs
         if not all(t.constant or t.value is not None for t in outputs):
             layer = self._count(where, node, inputs, outputs)
+        self._note_unsized(node, inputs, outputs)
         weighted = is_weighted_sum(node, inputs)
         for tensor in outputs:
             if tensor.name:
@@ -258,7 +260,10 @@ class GraphWalker:
         if node.op_type in PRODUCT_RULES:
             if not outputs or not inputs:
                 raise BadInput(where, "lacks an input or an output", "export the network again")
-            products = PRODUCT_RULES[node.op_type](Operation(where, node, inputs, outputs))
+            try:
+                products = PRODUCT_RULES[node.op_type](Operation(where, node, inputs, outputs))
+            except BadInput as error:
+                raise self._naming_unknown(error, inputs) from None
             depth = self._depths[self.last_layer(inputs)]
             for number, product in enumerate(products, 1):
                 check_product(where, product)
@@ -273,6 +278,32 @@ class GraphWalker:
         layer = self.last_layer(inputs)
         self._add_work(node, inputs, outputs, layer)
         return layer
+
+    def _note_unsized(
+        self, node: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor, ...]
+    ) -> None:
+        """Remember which unknown operator leaves the sizes of tensors unknown."""
+        operator = None
+        if node.op_type not in PRODUCT_RULES and not is_known(node):
+            operator = f"{node.op_type} of {node.domain or 'onnx'}"
+        for tensor in inputs:
+            if operator is None and tensor is not None:
+                operator = self._unsized_by.get(tensor.name)
+        if operator is None:
+            return
+        for tensor in outputs:
+            if tensor.known_shape is None:
+                self._unsized_by[tensor.name] = operator
+
+    def _naming_unknown(self, error: BadInput, inputs: tuple[Tensor | None, ...]) -> BadInput:
+        """The error of a product, with the unknown operator that leaves the sizes of its inputs unknown."""
+        for tensor in inputs:
+            operator = None if tensor is None else self._unsized_by.get(tensor.name)
+            if operator is not None:
+                what = f"{error.what}: it comes from the operator {operator}, which cimbo does not know"
+                todo = "state the shape of its output in the file (value_info), or leave it out"
+                return BadInput(error.where, what, todo)
+        return error
 
     def _add_work(
         self,

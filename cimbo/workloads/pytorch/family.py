@@ -64,6 +64,25 @@ class TorchFamily(Family):
             self._kept[key] = self._traced(genes)
         return self._kept[key]
 
+    def module(self, subnet: Mapping[str, Any]) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+        """Makes the module of one sub-network as build does, with memory and weights.
+
+        Args:
+            subnet: Each active gene to its value.
+
+        Returns:
+            The module, and what it is called with.
+
+        Raises:
+            BadInput: On a missing active gene or a value outside its list, and where build or the
+                example fail.
+        """
+        genes = self._active(subnet)
+        with self._naming("build", genes):
+            module = self.build(dict(genes))
+        with self._naming("example", genes):
+            return module, self._arguments(genes)
+
     def _active(self, subnet: Mapping[str, Any]) -> dict[str, Any]:
         """The genes that matter, checked."""
         gene = self.reader(subnet)
