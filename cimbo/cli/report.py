@@ -88,6 +88,18 @@ def report(*, file: str, out: Path, is_served: bool, port: int, **shown: Any) ->
     show_default=True,
     help="The figure.",
 )
+@click.option(
+    "--x",
+    default=None,
+    metavar="METRIC",
+    help="Metric across, in a front [default: the second objective].",
+)
+@click.option(
+    "--y",
+    default=None,
+    metavar="METRIC",
+    help="Metric upwards, in a front [default: the first]; an objective on neither axis is the colour.",
+)
 @baseline_option
 @next_option(0)
 def plot(*, file: str, out: Path, **shown: Any) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, check_known
 from cimbo.plots.text_size import wrapped
 from cimbo.problem.intervals import interval_90
 from cimbo.report import calibration
@@ -53,16 +54,17 @@ def available() -> None:
         raise BadInput("plot", "matplotlib is not installed", "pip install 'cimbo[plot]'")
 
 
-def write(path: Path, what: str, facts: Facts) -> None:
+def write(path: Path, what: str, facts: Facts, over: FrontAxes | None = None) -> None:
     """Draw a figure into a file.
 
     Args:
         path: The file; its ending says the format.
         what: "front", "hypervolume" or "calibration".
         facts: The study.
+        over: Which metrics the front is drawn over; by default the first two objectives.
 
     Raises:
-        BadInput: matplotlib is missing, there is nothing to draw, or the file cannot be written.
+        BadInput: A metric is not measured, matplotlib is missing, there is nothing to draw, or the file cannot be written.
     """
     available()
     import matplotlib as mpl
@@ -71,7 +73,10 @@ def write(path: Path, what: str, facts: Facts) -> None:
     with mpl.rc_context(FIGURE_STYLE):
         figure = Figure(figsize=COLUMN_INCHES, layout="constrained")
         axes = figure.subplots()
-        FIGURE_FUNCTIONS[what](axes, facts)
+        if what == "front":
+            _front(axes, facts, over or FrontAxes())
+        else:
+            FIGURE_FUNCTIONS[what](axes, facts)
         if "recorded" in facts.started_as:
             axes.set_title("recorded search, replayed", loc="left", fontsize=7, color="0.4")
         _finish(axes)
@@ -82,13 +87,30 @@ def write(path: Path, what: str, facts: Facts) -> None:
             raise BadInput(path, what, "choose another place") from None
 
 
-def _front(axes: Any, facts: Facts) -> None:
-    """The first objective against the second: verified designs, the front, where it was predicted, and what comes next."""
+@dataclass(frozen=True)
+class FrontAxes:
+    """Which metrics a front is drawn over.
+
+    Attributes:
+        x: The metric across; None for the second objective.
+        y: The metric upwards; None for the first objective.
+    """
+
+    x: str | None = None
+    y: str | None = None
+
+
+def _front(axes: Any, facts: Facts, over: FrontAxes) -> None:
+    """One metric against another: verified designs, the front, what was forecast of it, and what comes next.
+
+    An objective that is on neither axis is the colour of the front's points.
+    """
     if not facts.front or len(facts.problem.objectives) < 2:
         todo = "search first, or plot the hypervolume"
         raise BadInput("plot front", "needs a front of two objectives", todo)
-    y, x = (objective.name for objective in facts.problem.objectives[:2])
-    others = [record for record in facts.verified if record.number not in facts.on_front]
+    x, y = _metrics_of_axes(facts, over)
+    dominated = [record for record in facts.verified if record.number not in facts.on_front]
+    others = _having(dominated, x, y)
     axes.plot(*_columns(others, x, y), "o", ms=2.5, color="0.7", label="verified, dominated")
     following = _means(map(predictions, facts.predicted), x, y)
     if following:
@@ -97,25 +119,50 @@ def _front(axes: Any, facts: Facts) -> None:
     guesses = _means(map(_predicted, facts.front), x, y)
     if guesses:
         style = {"ms": 3, "mfc": "none", "mew": 0.7, "color": "tab:orange"}
-        axes.plot(*zip(*guesses, strict=True), "D", label="front as predicted", **style)
+        axes.plot(*zip(*guesses, strict=True), "D", label="front, before measuring", **style)
     _draw_front(axes, facts, x, y)
-    spread = [record.metrics[x] for record in facts.verified]
+    spread = [record.metrics[x] for record in _having(facts.verified, x, y)]
     if min(spread) > 0 and max(spread) > 10 * min(spread):
         axes.set_xscale("log")
     axes.set(xlabel=facts.named(x), ylabel=facts.named(y))
 
 
+def _metrics_of_axes(facts: Facts, over: FrontAxes) -> tuple[str, str]:
+    """The metrics across and upwards. Raises BadInput for one that no design of the front has, and for the same twice."""
+    objectives = [objective.name for objective in facts.problem.objectives]
+    measured: dict[str, None] = dict.fromkeys(objectives)
+    for record in facts.front:
+        measured |= dict.fromkeys(record.metrics)
+    for option, name in (("--x", over.x), ("--y", over.y)):
+        if name is not None:
+            check_known(name, measured, f"{option} {name}", "is measured of no design of the front")
+    y = over.y or next(name for name in objectives if name != over.x)
+    x = over.x or next(name for name in [*objectives[1:], objectives[0]] if name != y)
+    if x == y:
+        raise BadInput(f"--x {x}", "is the metric upwards too", "give two metrics")
+    return x, y
+
+
+def _having(records: Iterable[Record], x: str, y: str) -> list[Record]:
+    """The records that measured both metrics."""
+    return [record for record in records if x in record.metrics and y in record.metrics]
+
+
 def _draw_front(axes: Any, facts: Facts, x: str, y: str) -> None:
     """The front as points; with steps between them where there are two objectives, for what lies there is not known."""
-    front = sorted(facts.front, key=lambda record: record.metrics[x])
-    steps = "steps-pre"
-    if facts.problem.objectives[1].goal == "min":
-        steps = "steps-post"
+    front = sorted(_having(facts.front, x, y), key=lambda record: record.metrics[x])
+    goals = {objective.name: objective.goal for objective in facts.problem.objectives}
+    style = {"ms": 3.5, "lw": 0.8, "color": "tab:blue"}
     line = "o"
-    if len(facts.problem.objectives) == 2:
+    if set(goals) == {x, y}:
         line = "o-"
-    style = {"ms": 3.5, "lw": 0.8, "ds": steps, "color": "tab:blue"}
+        style["ds"] = "steps-post" if goals[x] == "min" else "steps-pre"
     axes.plot(*_columns(front, x, y), line, label="verified front", **style)
+    hidden = [name for name in goals if name not in (x, y)]
+    if hidden:
+        shades = [record.metrics[hidden[0]] for record in front]
+        dots = axes.scatter(*_columns(front, x, y), c=shades, s=14, cmap="viridis", zorder=3)
+        axes.figure.colorbar(dots, ax=axes, label=facts.named(hidden[0]))
 
 
 def _predicted(record: Record) -> dict[str, Prediction]:
@@ -226,7 +273,6 @@ def _power_of(axis: Any) -> str:
 
 
 FIGURE_FUNCTIONS: dict[str, Callable[[Any, Facts], None]] = {
-    "front": _front,
     "hypervolume": _hypervolume,
     "calibration": _calibration,
 }

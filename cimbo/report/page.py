@@ -314,7 +314,7 @@ def _ends(facts: Facts) -> str:
 def _next(facts: Facts) -> list[Markup]:
     if not facts.predicted:
         return []
-    lead = "What the search would verify next, as its model sees it: none of these was measured. ± spans the predicted 90 %."
+    lead = "What the search would verify next, as its model sees it: none of these was measured. Intervals hold 90 %."
     return [_section("next", "Next candidates, predicted", lead, upcoming.section(facts))]
 
 

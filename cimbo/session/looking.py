@@ -150,6 +150,8 @@ class LookingSession(StudyContext):
         what: str = "front",
         baselines: Sequence[str | Path] = (),
         following: int = 0,
+        x: str | None = None,
+        y: str | None = None,
     ) -> Path:
         """Write a figure for a paper.
 
@@ -158,14 +160,18 @@ class LookingSession(StudyContext):
             what: "front", "hypervolume" or "calibration".
             baselines: Other studies of the same problem.
             following: Also show so many designs that the search would verify next.
+            x: The metric across, in a front; by default the second objective.
+            y: The metric upwards, in a front; by default the first objective.
 
         Returns:
             The file.
 
         Raises:
-            BadInput: For another format or figure, and where matplotlib is not installed.
+            BadInput: For another format or figure, for a metric that is not measured, and where matplotlib is not installed.
         """
-        return reporting.plot(self, path, what=what, baselines=baselines, following=following)
+        return reporting.plot(
+            self, path, what=what, baselines=baselines, following=following, x=x, y=y
+        )
 
     def export(self, path: str | Path, *, to: str = "csv") -> Path:
         """Write every evaluation.

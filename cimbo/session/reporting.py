@@ -85,6 +85,8 @@ def plot(
     what: str = "front",
     baselines: Sequence[str | Path] = (),
     following: int = 0,
+    x: str | None = None,
+    y: str | None = None,
 ) -> Path:
     """Write a figure for a paper.
 
@@ -94,24 +96,29 @@ def plot(
         what: "front", "hypervolume" or "calibration" (predicted against verified).
         baselines: Other studies of the same problem.
         following: Also show so many designs that the search would verify next.
+        x: The metric across, in a front; by default the second objective.
+        y: The metric upwards, in a front; by default the first objective.
 
     Returns:
         The file.
 
     Raises:
-        BadInput: For another format or figure, and where matplotlib is not installed.
+        BadInput: For another format or figure, for a metric that is not measured, and where matplotlib is not installed.
     """
     path = Path(path)
     if path.suffix not in FIGURE_FORMATS:
         raise BadInput(path, "is no format of a figure", "end it in .pdf, .png or .svg")
     check_known(what, FIGURE_NAMES, "what", f"{what!r} is no figure")
+    if what != "front" and (x or y):
+        raise BadInput("--x and --y", f"are of a front, not of {what}", "leave them out")
     from cimbo.report import facts, figures
 
     figures.available()
     check_writable(path)
     curves = hypervolume_curves(context, baselines)
     predicted = next_designs(context, following)
-    figures.write(path, what, facts.gather(context.study, baselines=curves, predicted=predicted))
+    known = facts.gather(context.study, baselines=curves, predicted=predicted)
+    figures.write(path, what, known, figures.FrontAxes(x, y))
     return path
 
 

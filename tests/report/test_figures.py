@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cimbo import Choice, Objective, SearchSpace, Study
+from cimbo import BadInput, Choice, Objective, SearchSpace, Study
 from cimbo.problem.objectives import candidate
 from cimbo.report import facts, figures
 
@@ -138,3 +138,32 @@ def test_the_file_holds_all_words(tmp_path: Path) -> None:
     assert width / 300 == pytest.approx(box.width, abs=0.3)
     assert height / 300 == pytest.approx(box.height, abs=0.3)
     assert width / 300 < 4.2  # inches: it fits a column
+
+
+def three_objectives() -> Study:
+    objectives = [
+        Objective("score", "max"),
+        Objective("latency_ms", "min"),
+        Objective("energy_uj", "min"),
+    ]
+    study = Study.open(None, SPACE, objectives)
+    for i in range(12):
+        metrics = {"score": 70.0 + i, "latency_ms": 4.0 - i / 6, "energy_uj": 3.0 + i % 5}
+        study.tell({"depth": i}, {**metrics, "area_mm2": 2.0 + i})
+    return study
+
+
+def test_a_third_objective_is_the_colour_and_axes_are_chosen(tmp_path):
+    """Before, the third of three objectives was in no picture."""
+    study = three_objectives()
+    with_colour = drawn("front", facts.gather(study), tmp_path / "a.svg")
+    assert [axes.get_ylabel() for axes in with_colour.axes][1].startswith("energy")
+    chosen = tmp_path / "b.svg"
+    figures.write(chosen, "front", facts.gather(study), figures.FrontAxes("area_mm2", "energy_uj"))
+    text = chosen.read_text()
+    assert "area" in text
+    assert "score" in text  # the first objective that is on neither axis
+    with pytest.raises(BadInput, match="--x area: is measured of no design"):
+        figures.write(chosen, "front", facts.gather(study), figures.FrontAxes("area"))
+    with pytest.raises(BadInput, match="is the metric upwards too"):
+        figures.write(chosen, "front", facts.gather(study), figures.FrontAxes("score", "score"))
