@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 from cimbo import hardware
+from cimbo.config.evaluators import whole_evaluator
+from cimbo.config.genes import takes_cimbo_chips
 from cimbo.config.network_settings import inference_settings
-from cimbo.config.tables import HardwareTable, NetworkTable, Scalar
-from cimbo.errors import printable
+from cimbo.config.tables import EvaluatorTable, HardwareTable, NetworkTable, Scalar
+from cimbo.errors import BadInput, naming, printable
 from cimbo.evaluation.batched import NETWORK_SIZES
-from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS, with_rates
+from cimbo.evaluation.simulated_costs import with_rates
 from cimbo.evaluation.simulators import ask, simulator
 from cimbo.problem.scalars import finite
-from cimbo.problem.space import Choice
+from cimbo.problem.space import Choice, SearchSpace
 from cimbo.workloads import network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
@@ -119,7 +121,8 @@ def _costs(text: str) -> dict[str, float]:
     family = with_settings(network(question.network, question.sizes), settings)
     largest = family.workload(family.largest())
     answer = _simulated(question, largest)
-    answer.setdefault("area_mm2", hardware.area_mm2([question.chip])[0])
+    if hardware.is_chip(question.chip):
+        answer.setdefault("area_mm2", hardware.area_mm2([question.chip])[0])
     answer = with_rates(answer, settings.batch)
     for size in NETWORK_SIZES:
         answer.setdefault(size, getattr(largest, size))
@@ -132,16 +135,72 @@ def _simulated(question: _Question, workload: Workload) -> dict[str, Any]:
     try:
         return dict(ask(chosen, workload, question.chip))
     except RuntimeError as error:  # what simulators raise for a chip that they cannot simulate
+        if not hardware.is_chip(question.chip):
+            what = f"cannot be simulated by {question.simulator} ({error})"
+            raise BadInput("baseline", what, "give another chip, or bounds in units") from None
         line = f"baseline: {question.simulator} cannot simulate it ({error}); its limits are by cimbo's own model"
         print(printable(line), file=sys.stderr)
         return dict(hardware.simulate(workload, question.chip))
 
 
 def _finite_costs(answer: Mapping[str, Any]) -> dict[str, float]:
-    """Metric to cost, of those costs in a simulator's answer that are finite numbers."""
+    """Metric to cost, of those entries of a simulator's answer that are finite numbers."""
     costs = {}
-    for metric in (*COST_METRICS, *MORE_COSTS):
-        value = finite(answer.get(metric))
-        if value is not None:
-            costs[metric] = value
+    for metric, value in answer.items():
+        number = None if isinstance(value, bool) else finite(value)
+        if number is not None:
+            costs[metric] = number
     return costs
+
+
+def check_own_chip(
+    table: HardwareTable, choices: Sequence[Choice], chip: Mapping[str, Any]
+) -> None:
+    """Check that a baseline for another simulator than cimbo's is a chip of the study's space.
+
+    Args:
+        table: What the study says of its hardware.
+        choices: The genes of its chips.
+        chip: The baseline.
+
+    Raises:
+        BadInput: A gene is unknown, missing, or at a value that it cannot take.
+    """
+    if not takes_cimbo_chips(table):
+        with naming("baseline"):
+            SearchSpace((), choices).canonical(chip)
+
+
+def evaluated_costs(
+    table: EvaluatorTable,
+    about: NetworkTable | None,
+    space: SearchSpace,
+    baseline: Mapping[str, Any],
+) -> dict[str, float]:
+    """Compute what a study's own evaluator says of its baseline.
+
+    Args:
+        table: What the study says of its evaluator.
+        about: What it says of its network, if it has one.
+        space: Its genes.
+        baseline: Gene to value.
+
+    Returns:
+        Metric to value, of what is a finite number.
+
+    Raises:
+        BadInput: The baseline is no design of the space, or the evaluator cannot run here or fails
+            on it.
+    """
+    with naming("baseline"):
+        design = space.canonical(baseline)
+    evaluator = whole_evaluator(table, [choice.name for choice in space.architecture], about)
+    evaluator.check()
+    try:
+        metrics = evaluator(design)
+    except BadInput:
+        raise
+    except Exception as error:  # it comes from code of the user, so it may be of any kind
+        what = f"cannot be evaluated ({str(error) or type(error).__name__})"
+        raise BadInput("baseline", what, "give another design, or bounds in units") from None
+    return _finite_costs(metrics)

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from cimbo.config.baseline import complete_chip, largest_network_costs
+from cimbo.config.baseline import (
+    check_own_chip,
+    complete_chip,
+    evaluated_costs,
+    largest_network_costs,
+)
 from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions, check_ranges
 from cimbo.config.evaluators import joint_evaluator, refuse_unused_stages, whole_evaluator
@@ -86,8 +91,7 @@ class Config:
             constraints = tuple(map(self._constraint, tables.constraints))
             problem = Problem(space, objectives, constraints, tables.metrics)
             check_metrics(problem, tables, self.accuracy)
-            # Earlier releases computed such a metric in the place of the measured one
-            if not self.is_stored:
+            if not self.is_stored:  # earlier releases computed it in the place of the measured one
                 check_new_names(problem, tables, self.accuracy)
             check_expensive(problem, tables.expensive)
             return problem
@@ -274,18 +278,15 @@ class Config:
             BadInput: Where the study has no table [baseline].
         """
         if not self.tables.baseline:
-            raise BadInput(
-                f"{self.name}, baseline",
-                "is missing",
-                "add a table [baseline] with the genes of a chip",
-            )
+            todo = "add a table [baseline] with the genes of a chip"
+            raise BadInput(f"{self.name}, baseline", "is missing", todo)
         return complete_chip(self.tables.baseline, self._chips())
 
     def baseline_costs(self) -> dict[str, float]:
         """Compute the costs of the largest sub-network on the baseline chip.
 
-        They are those of the study's simulator. Where it fails on the baseline, cimbo's own cost model
-        is used instead, and stderr says so.
+        They are those of the study's simulator, or of its own evaluator. Where a simulator fails on a
+        chip of cimbo's, cimbo's own cost model is used instead, and stderr says so.
 
         Returns:
             Metric to cost, in the metric's unit.
@@ -294,8 +295,12 @@ class Config:
             BadInput: Where the simulator cannot run here, or the study has no network or no
                 baseline.
         """
-        table = self._network_table()
-        return largest_network_costs(table, self.tables.hardware, self.baseline())
+        tables = self.tables
+        if tables.evaluator is not None:
+            return evaluated_costs(tables.evaluator, tables.network, self._space(), self.baseline())
+        chip = self.baseline()
+        check_own_chip(tables.hardware, self._chips(), chip)
+        return largest_network_costs(self._network_table(), tables.hardware, chip)
 
     def _architecture(self) -> list[Choice]:
         """The network's genes: those of its family as the study narrows them, and the study's own."""

@@ -320,8 +320,8 @@ class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[str, Scalar],
         Meta(
             description="Genes of the hand-made chip that results are compared with; it is no result of the "
-            "search. Genes left out are at their defaults. Constraints may refer to what the largest network "
-            "costs on it."
+            "search. Genes of cimbo's that are left out are at their defaults. Constraints may refer to what "
+            "the largest network costs on it."
         ),
     ] = {}
     objectives: Annotated[list[ObjectiveTable], Meta(min_length=1)]

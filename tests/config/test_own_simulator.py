@@ -265,3 +265,31 @@ def test_a_metric_that_a_program_does_not_print_is_refused_before_the_search(
         "objectives and constraints: what evaluates did not measure edpp, is it edp?"
     )
     assert "top1, edp" in said
+
+
+def test_a_baseline_is_a_design_of_the_study_s_own_genes(folder, capsys):
+    """Its costs are what the study's own simulator says of it, in that simulator's metrics."""
+    text = (folder / "study.toml").read_text().replace("bound = 5.0", "baseline = 0.9")
+    baseline = '\n[baseline]\nadc_type = "sar"\nrows = 128\ndac_mv = 100\n'
+    (folder / "study.toml").write_text(text + baseline)
+    assert run(["optimize", "--config", "study.toml", "--budget", "3", *SEARCH]) == 0
+    capsys.readouterr()
+    with Study.open("s.db", readonly=True) as study:
+        (constraint,) = study.problem.constraints
+        assert constraint.bound > 0
+    wrong = (text + baseline).replace("rows = 128\ndac", "rows = 100\ndac")
+    (folder / "wrong.toml").write_text(wrong)
+    assert run(["optimize", "--config", "wrong.toml", "--budget", "3", "--study", "w.db"]) == 2
+    assert "baseline" in capsys.readouterr().err
+
+
+def test_a_baseline_of_an_own_evaluator_is_evaluated_by_it(folder, capsys):
+    (folder / "mine_base.py").write_text("def f(d):\n return {'energy_nj': 3.0 * d['lanes']}\n")
+    (folder / "own.toml").write_text(
+        '[evaluator]\npython = "mine_base:f"\n[hardware.genes]\nlanes = [1, 2, 4]\n'
+        '[baseline]\nlanes = 2\n[[objectives]]\nname = "energy_nj"\ngoal = "min"\n'
+        '[[constraints]]\nmetric = "energy_nj"\nbaseline = 1.5\n'
+    )
+    assert run(["optimize", "--config", "own.toml", "--budget", "3", "--study", "o.db"]) == 0
+    with Study.open("o.db", readonly=True) as study:
+        assert study.problem.constraints[0].bound == 9.0
