@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from cimbo.supernets.elastic import ElasticLinear, SubNetwork
 
 HEAD_SIZE = 64
-DEPTH, EMBED_SIZE, HEADS, HIDDEN = 12, 768, 12, 3072
-POSITIONS, SEGMENTS = 512, 2
+LAYER_COUNT, EMBED_SIZE, HEAD_COUNT, HIDDEN_UNITS = 12, 768, 12, 3072
+POSITION_COUNT, SEGMENT_COUNT = 512, 2
 NORM_EPS = 1e-12
 PADDING_WORD = 0  # [PAD] in BERT's vocabularies
 
-_NAMES = [
+HUGGING_FACE_NAMES = [
     (r"^bert\.", ""),
     (r"\.gamma$", ".weight"),  # as TensorFlow's checkpoints were converted once
     (r"\.beta$", ".bias"),
@@ -53,7 +53,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     tensors = {}
     for name, tensor in state.items():
-        for pattern, replacement in _NAMES:
+        for pattern, replacement in HUGGING_FACE_NAMES:
             name = re.sub(pattern, replacement, name)
         if not name.endswith("position_ids"):
             tensors[name] = tensor
@@ -65,10 +65,13 @@ class _Layer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        width = HEADS * HEAD_SIZE
+        width = HEAD_COUNT * HEAD_SIZE
         self.query, self.key, self.value = (ElasticLinear(EMBED_SIZE, width) for _ in range(3))
         self.project = ElasticLinear(width, EMBED_SIZE)
-        self.up, self.down = ElasticLinear(EMBED_SIZE, HIDDEN), ElasticLinear(HIDDEN, EMBED_SIZE)
+        self.up, self.down = (
+            ElasticLinear(EMBED_SIZE, HIDDEN_UNITS),
+            ElasticLinear(HIDDEN_UNITS, EMBED_SIZE),
+        )
         self.norm1, self.norm2 = (nn.LayerNorm(EMBED_SIZE, NORM_EPS) for _ in range(2))
 
     def forward(self, x: Tensor, mask: Tensor, heads: int, hidden: int) -> Tensor:
@@ -97,12 +100,18 @@ class ElasticBert(nn.Module):
     """A super-network: numbers of words (n, tokens) -> logits (n, classes)."""
 
     def __init__(self, n_words: int, classes: int) -> None:
+        """Makes the layers, their weights at random.
+
+        Args:
+            n_words: Size of the vocabulary.
+            classes: How many classes it tells apart.
+        """
         super().__init__()
         self.words = nn.Embedding(n_words, EMBED_SIZE)
-        self.positions = nn.Embedding(POSITIONS, EMBED_SIZE)
-        self.segments = nn.Embedding(SEGMENTS, EMBED_SIZE)
+        self.positions = nn.Embedding(POSITION_COUNT, EMBED_SIZE)
+        self.segments = nn.Embedding(SEGMENT_COUNT, EMBED_SIZE)
         self.norm = nn.LayerNorm(EMBED_SIZE, NORM_EPS)
-        self.layers = nn.ModuleList(_Layer() for _ in range(DEPTH))
+        self.layers = nn.ModuleList(_Layer() for _ in range(LAYER_COUNT))
         self.pooler = ElasticLinear(EMBED_SIZE, EMBED_SIZE)
         self.head = ElasticLinear(EMBED_SIZE, classes)
 

@@ -46,7 +46,9 @@ SUBNET_GENE_PREFIXES = (
 
 PRECISIONS, DEVICES = ("float32", "bfloat16"), ("cpu", "cuda")
 TOLERATED_MISS = 0.5  # points that decoders and orders of summation may make
-SAID: set[str] = set()  # of which checkpoints the largest network was compared, by this process
+COMPARED_CHECKPOINTS: set[str] = (
+    set()
+)  # of which checkpoints the largest network was compared, by this process
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,9 @@ class CheckpointAccuracy:
     def _compare_published(self) -> None:
         """Measure the largest network and print it on stderr beside its published accuracy, if there is one."""
         published, key = of_largest(self.network), self._key({}, "largest")
-        if published is None or key in SAID:
+        if published is None or key in COMPARED_CHECKPOINTS:
             return
-        SAID.add(key)
+        COMPARED_CHECKPOINTS.add(key)
         measured, _, _ = self._largest_measured()
         beside = f"published of {published.name}: {published.accuracy:g} %"
         todo = f"--expect {published.accuracy:g} refuses weights that miss it"

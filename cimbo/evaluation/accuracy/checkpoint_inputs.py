@@ -54,15 +54,43 @@ class Inputs(Protocol):
         ...
 
     def examples(self, folder: Path, module: nn.Module) -> Any:
-        """Opens the examples of a folder for a network. Raises BadInput where they cannot be used."""
+        """Opens the examples of a folder for a network.
+
+        Args:
+            folder: Where they lie.
+            module: The super-network.
+
+        Returns:
+            The examples by number.
+
+        Raises:
+            BadInput: Where they cannot be used.
+        """
         ...
 
     def readable(self, examples: Any, index: Sequence[int]) -> list[int]:
-        """Picks the examples that can be read, by number."""
+        """Picks the examples that can be read.
+
+        Args:
+            examples: What `examples` opened.
+            index: Numbers of the examples to try.
+
+        Returns:
+            Numbers of those that can be read.
+        """
         ...
 
     def batch(self, examples: Any, index: Sequence[int], design: Mapping[str, Any]) -> Tensor:
-        """Makes inputs of some examples, as the sub-network of a design takes them."""
+        """Makes inputs of some examples.
+
+        Args:
+            examples: What `examples` opened.
+            index: Numbers of the examples.
+            design: Genes of the sub-network that takes them.
+
+        Returns:
+            The inputs, (len(index), ...).
+        """
         ...
 
 
@@ -109,11 +137,30 @@ class ImageInputs:
         return repr(bare)
 
     def examples(self, folder: Path, module: nn.Module) -> Any:
-        """Opens the images of a folder; see `cimbo.supernets.imagenet.source`."""
+        """Opens the images of a folder.
+
+        Args:
+            folder: See `cimbo.supernets.imagenet.source`.
+            module: The super-network, whose classes are counted.
+
+        Returns:
+            The images by number.
+
+        Raises:
+            BadInput: Where they cannot be used.
+        """
         return imagenet.source(folder, classes_of(module))
 
     def readable(self, examples: Any, index: Sequence[int]) -> list[int]:
-        """Picks the images that can be decoded; see `cimbo.supernets.imagenet.readable`."""
+        """Picks the images that can be decoded.
+
+        Args:
+            examples: The images.
+            index: Numbers of the images to try.
+
+        Returns:
+            Numbers of those that can be decoded; the others are named on stderr.
+        """
         return imagenet.readable(examples, index)
 
     def batch(self, examples: Any, index: Sequence[int], design: Mapping[str, Any]) -> Tensor:
@@ -178,7 +225,15 @@ class SentenceInputs:
         return read_labelled(folder, classes_of(module))
 
     def readable(self, examples: LabelledSentences, index: Sequence[int]) -> list[int]:
-        """Return all numbers: a sentence can always be read."""
+        """Returns all numbers: a sentence can always be read.
+
+        Args:
+            examples: The sentences.
+            index: Numbers of the sentences.
+
+        Returns:
+            The same numbers.
+        """
         return list(index)
 
     def batch(
