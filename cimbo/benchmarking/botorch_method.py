@@ -90,7 +90,7 @@ class MixedAlternating:
         for row, metrics in zip(self._space.rows(designs), measured, strict=True):
             if metrics is not None:
                 scores = self._task.problem.scores([metrics])[0].tolist()
-                self._x.append(np.maximum(row, 0.0).tolist())
+                self._x.append(np.maximum(row, 0.0).tolist())  # an inactive gene is -1
                 self._y.append(scores + self._task.violations(metrics))
 
     def _acquisition(self, top: Tensor) -> qLogNoisyExpectedHypervolumeImprovement:

@@ -330,16 +330,16 @@ class ProgramEvaluator(WholeEvaluator):
 
     def fingerprint(self) -> Fingerprint:
         """The command with its files by their content, and the network, as JSON."""
-        told: dict[str, Any] = {"command": digested_command(self.program.command)}
+        entries: dict[str, Any] = {"command": digested_command(self.program.command)}
         if self.network:
-            told["network"] = self.network
+            entries["network"] = self.network
             if self._family is not None and states_bits(
                 self._family.workload(self._family.largest())
             ):
-                told["bits"] = TOLD_BITS  # earlier releases told those of the file
+                entries["bits"] = TOLD_BITS  # earlier releases told those of the file
         if self.weights is not None:
-            told["weights"] = content.digest(self.weights)
-        return {"evaluator": {**told, **declared_files("evaluator.files", self.files)}}
+            entries["weights"] = content.digest(self.weights)
+        return {"evaluator": {**entries, **declared_files("evaluator.files", self.files)}}
 
     def prepare(self, designs: Sequence[Params]) -> None:
         """Evaluate designs several at a time, where ``batch`` says so.

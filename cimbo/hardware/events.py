@@ -176,11 +176,12 @@ def tree_adders_by_live_inputs(deepest: int) -> tuple[Indices, Floats]:
     """
     starts, entries = [], []
     for depth in range(deepest + 1):
+        # A tree of depth d has 2^d + 1 entries, so it begins behind those of all smaller trees.
         starts.append(sum(2**smaller + 1 for smaller in range(depth)))
         live = np.arange(2**depth + 1)
         counts = np.zeros((4, live.size))
         for level in range(depth):
-            nodes = -(-live // 2**level)
+            nodes = -(-live // 2**level)  # rounded up
             pairs, odd = nodes // 2, nodes % 2
             counts += np.stack([pairs, level * pairs, odd, level * odd])
         entries.append(counts)

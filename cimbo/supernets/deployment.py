@@ -61,6 +61,7 @@ class _Offsets:
 
     def __call__(self, samples: int, positions: int = 1) -> Tensor:
         """Take the offsets of some samples, each of so many positions, (samples * positions, outputs)."""
+        # Drawn once for the largest batch, with spare rows, so that each batch can begin elsewhere.
         spare = N_SPARE_NUMBERS // (self.outputs * positions) + 1
         if self.count < (samples + spare) * positions:
             self.drawn = self._draw(samples + spare, positions)

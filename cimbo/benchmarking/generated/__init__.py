@@ -103,7 +103,7 @@ class GeneratedProblem:
         true_metrics = self.true_metrics(rows)
         measured = []
         for i, row in enumerate(rows):
-            # Seeded by the design; an inactive gene is -1 in its row, and seeds may not be negative.
+            # Seeded by the design. An inactive gene is -1, and no part of a seed may be negative.
             rng = np.random.default_rng([self.seed, *(row + 1).tolist()])
             own_metrics = {name: float(values[i]) for name, values in true_metrics.items()}
             measured.append(self._noisy(own_metrics, rng))

@@ -90,6 +90,7 @@ class Server:
         self._mark = ProcessMark.new()
         self._unread = b""
         self._errors = _growing_file()
+        # The guard ends the server if this process dies; it is told the server's pid below.
         started = self._guarding.enter_context(guarded(self._mark))
         try:
             self._process = subprocess.Popen(  # noqa: S603  the user names the program

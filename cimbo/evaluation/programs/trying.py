@@ -1,4 +1,4 @@
-"""Whether what evaluates works at all, found out before a search is planned."""
+"""Tries a user's own evaluator, simulator or accuracy before a search, to find out whether it works at all."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def try_until_one_works(
     prepared: dict[str, Mapping[str, float]],
     seconds: dict[str, float],
 ) -> None:
-    """Evaluates designs, one after another, until one succeeds.
+    """Evaluate designs, one after another, until one succeeds.
 
     So a program that always fails is found before the search starts. The result is kept, so that
     the search need not evaluate that design again.
 
     Args:
-        evaluate: Gives the metrics of a design.
-        designs: What is tried, in order. If there are none, or ``prepared`` has one of them already,
+        evaluate: From a design to its metrics.
+        designs: The designs, in order. If there are none, or ``prepared`` has one of them already,
             nothing is tried.
-        where: What evaluates, for the error.
+        where: What evaluates them, for the error.
         prepared: The metrics of the design that succeeded are put here, by its key.
         seconds: The time that it took is added here, under the same key.
 
@@ -75,5 +75,5 @@ def try_until_one_works(
         except Exception as error:  # it comes from code of the user, so it may be of any kind
             reason = described(error)
     if designs:
-        told = f"fails on each of the {len(designs)} designs that were tried ({reason})"
-        raise BadInput(where, told, "correct it; cimbo doctor --config tries it too")
+        what = f"fails on each of the {len(designs)} designs that were tried ({reason})"
+        raise BadInput(where, what, "correct it; cimbo doctor --config tries it too")
