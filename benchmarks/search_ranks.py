@@ -1,11 +1,9 @@
-"""Mean ranks of search methods over every set of problems at once: generated ones, CIM-NAS-Bench, public test functions.
+"""Mean ranks of search methods over two sets of problems at once: generated ones and CIM-NAS-Bench.
 
-    python benchmarks/search_ranks.py        # reads what the three benchmarks wrote, and writes search_ranks.json
+    python benchmarks/search_ranks.py        # reads what the two benchmarks wrote, and writes search_ranks.json
 
 A problem counts once, with the median over its seeds. Generated test problems are those of ``generated_test.py`` on which all
-methods made 200 evaluations; public ones stand in public_problems.json, which is
-
-    cimbo compare --problem zdt1,dtlz2,dtlz7 --methods random,nsga2,moead,tpe,linas,cimbo --budget 100 --seeds 2 --format json
+methods made 200 evaluations; the searches of CIM-NAS-Bench end after 50.
 """
 
 from __future__ import annotations
@@ -49,20 +47,6 @@ def bench_results(after: int) -> Results:
     return found
 
 
-def public_results(after: int) -> Results:
-    """Hypervolumes on public test functions after so many evaluations, the median over seeds."""
-    found: Results = {}
-    for problem, compared in _read("public_problems.json")["problems"].items():
-        curves = compared["methods"]
-        if after > compared["budget"]:
-            continue
-        found[problem] = {}
-        for method in METHODS:
-            place = curves[method]["evaluations"].index(after)
-            found[problem][method] = curves[method]["hypervolume"]["median"][place]
-    return found
-
-
 def _read(name: str) -> Any:
     return json.loads((HERE / name).read_text())
 
@@ -74,7 +58,6 @@ def main() -> None:
         sets = {
             "generated": generated_results(after),
             "cim_nas_bench": bench_results(after),
-            "public": public_results(after),
         }
         results = [r for found in sets.values() for r in found.values()]
         table = {method: [r[method] for r in results] for method in METHODS}
