@@ -28,7 +28,8 @@ class TorchFamily(Family):
     Attributes:
         name: what reports call it.
         genes: what a sub-network may be.
-        build: makes the module of a sub-network from its active genes, without a need for memory.
+        build: makes the module of a sub-network from its active genes; it runs under ``torch.device("meta")``, so
+            that parameters take no memory.
         example: what the module is called with, or a function of the genes that gives it; a tensor or several.
         batch: inferences that the example holds.
     """
@@ -84,15 +85,17 @@ class TorchFamily(Family):
             return module, self._arguments(genes)
 
     def _active(self, subnet: Mapping[str, Any]) -> dict[str, Any]:
-        """The genes that matter, checked."""
-        gene = self.reader(subnet)
-        found: dict[str, Any] = {}
+        """The values of those genes that are active in ``subnet``, checked."""
+        read_gene = self.reader(subnet)
+        values: dict[str, Any] = {}
         for choice in self.genes:
-            if all(gate in found for gate in choice.active_if) and active(choice, found):
-                found[choice.name] = gene(choice.name)
-        return found
+            # A gene whose gate is inactive itself is inactive, too.
+            if all(gate in values for gate in choice.active_if) and active(choice, values):
+                values[choice.name] = read_gene(choice.name)
+        return values
 
     def _traced(self, genes: dict[str, Any]) -> Workload:
+        """Builds the module of these active genes, and traces it with the example."""
         with torch.device("meta"), self._naming("build", genes):
             module = self.build(dict(genes))
         if not isinstance(module, torch.nn.Module):
@@ -105,28 +108,28 @@ class TorchFamily(Family):
 
     def _where(self, genes: Mapping[str, Any]) -> str:
         """The family and the genes of a sub-network, for errors."""
-        told = " ".join(f"{name}={value}" for name, value in genes.items())
-        return f"network {self.name}, {told}"
+        values = " ".join(f"{name}={value}" for name, value in genes.items())
+        return f"network {self.name}, {values}"
 
     @contextmanager
     def _naming(self, what: str, genes: Mapping[str, Any]) -> Iterator[None]:
-        """Raises BadInput for whatever a user's own code raises, with the family and the genes."""
+        """Turns whatever the user's code in this context raises into BadInput; ``what`` names that code."""
         try:
             yield
         except BadInput:
             raise
         except KeyError as error:
-            told = f"{what} raised KeyError: {error}"
+            what_happened = f"{what} raised KeyError: {error}"
             todo = f"the genes of the family are {', '.join(choice.name for choice in self.genes)}"
-            raise BadInput(self._where(genes), told, todo) from error
+            raise BadInput(self._where(genes), what_happened, todo) from error
         except Exception as error:  # of code of the user's, which may raise anything
-            lines = str(error).strip().splitlines() or [""]
-            told = f"{what} raised {type(error).__name__}: {lines[0]}"
+            lines = str(error).strip().splitlines() or [""]  # only the first one is shown
+            what_happened = f"{what} raised {type(error).__name__}: {lines[0]}"
             todo = "correct build, or the example that is given to torch_family"
-            raise BadInput(self._where(genes), told, todo) from error
+            raise BadInput(self._where(genes), what_happened, todo) from error
 
     def _arguments(self, genes: dict[str, Any]) -> tuple[Any, ...]:
-        """What the module is called with."""
+        """The arguments that the module of these genes is called with, always as a tuple."""
         example = self.example
         if callable(example):
             example = example(dict(genes))
@@ -161,6 +164,7 @@ def torch_family(
 
 
 def _choice(gene: str | Choice, genes: Mapping[str, Sequence[Any]] | Sequence[Choice]) -> Choice:
+    """``gene`` as a Choice; where it is only a name, its values are in the mapping ``genes``."""
     if isinstance(gene, Choice):
         return gene
     assert isinstance(genes, Mapping)

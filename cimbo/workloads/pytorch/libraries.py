@@ -54,15 +54,19 @@ def library_network(name: str, sizes: Mapping[str, int]) -> SlicedFamily | Fixed
         BadInput: the library is not installed, or there is no such network or size.
     """
     library, _, model = name.partition(":")
-    called, named = (_timm if library == "timm" else _transformers)(name, model, sizes)
-    found = traced(called, (), named, name=name)
-    family = sliced_family(name, called, found)
+    if library == "timm":
+        module, arguments = _timm(name, model, sizes)
+    else:
+        module, arguments = _transformers(name, model, sizes)
+    trace = traced(module, (), arguments, name=name)
+    family = sliced_family(name, module, trace)
     if family.stages:
         return family
-    return FixedNetwork(name, found.workload)
+    return FixedNetwork(name, trace.workload)
 
 
 def _library(name: str, package: str) -> Any:
+    """The imported ``package``, which the network ``name`` needs."""
     try:
         return import_module(package)
     except ImportError:
@@ -74,7 +78,7 @@ def _library(name: str, package: str) -> Any:
 def _timm(
     name: str, model: str, sizes: Mapping[str, int]
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """A model of timm on one image."""
+    """The module of the network ``name``, ``model`` in timm, and its argument by name: one image."""
     timm = _library(name, "timm")
     if not timm.is_model(model):
         known = timm.list_models()
@@ -85,16 +89,17 @@ def _timm(
         options = {"img_size": sizes["image"]}
     with torch.device("meta"):
         try:
-            made = timm.create_model(model, pretrained=False, **options)
-        except TypeError:  # a network of convolutions takes any image
-            made = timm.create_model(model, pretrained=False)
-    channels, height, width = made.default_cfg["input_size"]
-    image = sizes.get("image")
-    given = torch.empty(1, channels, image or height, image or width, device="meta")
-    return made, {_first_argument(made): given}
+            module = timm.create_model(model, pretrained=False, **options)
+        except TypeError:  # a network of convolutions takes any image, and has no such option
+            module = timm.create_model(model, pretrained=False)
+    channels, height, width = module.default_cfg["input_size"]
+    side = sizes.get("image")
+    image = torch.empty(1, channels, side or height, side or width, device="meta")
+    return module, {_first_argument(module): image}
 
 
 def _first_argument(module: torch.nn.Module) -> str:
+    """The name of the first argument that the module's forward takes."""
     from inspect import signature
 
     return next(iter(signature(module.forward).parameters))
@@ -103,33 +108,48 @@ def _first_argument(module: torch.nn.Module) -> str:
 def _transformers(
     name: str, model: str, sizes: Mapping[str, int]
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """A model of transformers on one sequence or one image."""
+    """The module of the network ``name``, ``model`` in transformers, and its arguments: one sequence or one image."""
     library = _library(name, "transformers")
     config = _config(name, model, library)
     if hasattr(config, "use_cache"):
         config.use_cache = False
     with torch.device("meta"):
-        made = library.AutoModel.from_config(config)
-    main = str(made.main_input_name)
-    if main == "pixel_values":
+        module = library.AutoModel.from_config(config)
+    main_input = str(module.main_input_name)
+    if main_input == "pixel_values":
         _check_sizes(name, sizes, ("image",))
         side = sizes.get("image", int(getattr(config, "image_size", 224)))
         channels = int(getattr(config, "num_channels", 3))
-        return made, {main: torch.empty(1, channels, side, side, device="meta")}
-    if main != "input_ids":
-        what = f"takes {main}, neither words nor an image"
+        return module, {main_input: torch.empty(1, channels, side, side, device="meta")}
+    if main_input != "input_ids":
+        what = f"takes {main_input}, neither words nor an image"
         raise BadInput(f"network {name!r}", what, "trace it in Python: cimbo.workloads.trace")
     _check_sizes(name, sizes, ("tokens",))
     tokens = sizes.get("tokens", DEFAULT_TOKENS)
     words = torch.empty(1, tokens, dtype=torch.long, device="meta")
-    named = {main: words}
+    arguments = {main_input: words}
     if getattr(config, "is_encoder_decoder", False):
-        named["decoder_input_ids"] = words
-    return made, named
+        arguments["decoder_input_ids"] = words
+    return module, arguments
 
 
 def _config(name: str, model: str, library: Any) -> Any:
-    """The configuration: of a file, of a model that is known here, of a kind, or of what was downloaded before."""
+    """The configuration that ``model`` means in transformers (``library``).
+
+    It is, in this order: the path of a config.json, one of KNOWN_MODELS, a kind of model such as "bert" at its default
+    sizes, or a model that was downloaded before.
+
+    Args:
+        name: The network's whole name, for errors.
+        model: The name without its prefix.
+        library: The package transformers.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        BadInput: When the file cannot be read, or the model is none of these.
+    """
     where = f"network {name!r}"
     path = Path(model)
     if path.suffix == ".json":
@@ -141,8 +161,8 @@ def _config(name: str, model: str, library: Any) -> Any:
             what = f"cannot be read ({str(error).splitlines()[0]:.120})"
             raise BadInput(where, what, "give a config.json of transformers") from None
     if model in KNOWN_MODELS:
-        kind, changes = KNOWN_MODELS[model]
-        return library.AutoConfig.for_model(kind, **changes)
+        kind, its_sizes = KNOWN_MODELS[model]
+        return library.AutoConfig.for_model(kind, **its_sizes)
     kinds = list(library.CONFIG_MAPPING.keys())
     if model in kinds:
         return library.AutoConfig.for_model(model)
@@ -156,5 +176,6 @@ def _config(name: str, model: str, library: Any) -> Any:
 
 
 def _check_sizes(name: str, sizes: Mapping[str, int], known: tuple[str, ...]) -> None:
+    """Refuses sizes that the network ``name`` does not have; it has those named in ``known``."""
     for size in sizes:
         check_known(size, known, f"network {name!r}, {size}", "is no size of it")

@@ -55,10 +55,10 @@ class Call:
     """One operator that runs.
 
     Attributes:
-        name: of the operator.
+        name: of the operator, without overload.
         arguments: by the name that its schema gives them.
-        known: what is known of a tensor among them.
-        made: its first result.
+        known: a function from a tensor among them to what is known of it.
+        made: its first result, a torch.Tensor.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Call:
         """Finds what is known of an argument that is a tensor.
 
         Args:
-            name: Of the argument.
+            name: The argument's name in the operator's schema.
 
         Returns:
             Its sizes and where its elements come from.
@@ -81,7 +81,7 @@ class Call:
         """Finds the sizes of an argument that is a tensor.
 
         Args:
-            name: Of the argument.
+            name: The argument's name in the operator's schema.
 
         Returns:
             The sizes.
@@ -89,18 +89,18 @@ class Call:
         return tuple(int(size) for size in self.arguments[name].shape)
 
     def biases(self, name: str) -> tuple[Tensor, ...]:
-        """Finds an argument that is added to the result.
+        """Finds an argument that is added to the result, in the form that `Product` takes.
 
         Args:
-            name: Of the argument.
+            name: The argument's name in the operator's schema.
 
         Returns:
             What is known of it, alone; nothing where the call has none.
         """
-        given = self.arguments.get(name)
-        if given is None:
+        bias = self.arguments.get(name)
+        if bias is None:
             return ()
-        return (self.known(given),)
+        return (self.known(bias),)
 
     @property
     def produced(self) -> int:
@@ -112,10 +112,10 @@ Rule = Callable[[Call], Sequence[Product]]
 
 
 def convolution(call: Call) -> list[Product]:
-    """Reads convolutions of one to three dimensions.
+    """Reads convolutions of one to three dimensions, transposed or not.
 
-    Weights are (outputs, inputs / groups, *window); where transposed, (inputs, outputs / groups,
-    *window).
+    Images are (batch, channels, *spatial). Weights are (outputs, inputs / groups, *window); where transposed,
+    (inputs, outputs / groups, *window).
 
     Args:
         call: The operator and its arguments.
@@ -123,90 +123,102 @@ def convolution(call: Call) -> list[Product]:
     Returns:
         One product.
     """
-    given, window = call.shape("input"), call.shape("weight")
-    made = tuple(call.made.shape)
-    groups, strides = int(call.arguments["groups"]), call.arguments["stride"]
     if call.arguments["transposed"]:
-        positions = given[0] * math.prod(given[2:])
-        reduction, outputs, width = window[0] // groups, math.prod(window[1:]), given[-1]
-        depthwise = groups > 1 and window[0] == groups and window[1] == 1
-        kernel, stride = 1, 1
-    else:
-        positions = made[0] * math.prod(made[2:])
-        reduction, outputs, width = math.prod(window[1:]), window[0] // groups, made[-1]
-        depthwise = groups > 1 and window[1] == 1
-        square = len(window) == 4 and window[2] == window[3]
-        kernel = window[2] if square else 1
-        stride = int(strides[0]) if square else 1
-    return [
-        Product(
-            "depthwise" if depthwise else "conv",
-            groups,
-            positions,
-            reduction,
-            outputs,
-            call.tensor("input"),
-            call.tensor("weight"),
-            call.produced,
-            call.biases("bias"),
-            kernel=kernel,
-            stride=stride,
-            width=width,
-        )
-    ]
+        return [_transposed_convolution(call)]
+    return [_plain_convolution(call)]
+
+
+def _plain_convolution(call: Call) -> Product:
+    """A convolution: a window of the image is multiplied for each position of the output."""
+    weights, output = call.shape("weight"), tuple(call.made.shape)
+    groups = int(call.arguments["groups"])
+    is_square = len(weights) == 4 and weights[2] == weights[3]
+    return Product(
+        kind="depthwise" if groups > 1 and weights[1] == 1 else "conv",
+        groups=groups,
+        positions=output[0] * math.prod(output[2:]),
+        reduction=math.prod(weights[1:]),
+        outputs=weights[0] // groups,
+        moving=call.tensor("input"),
+        stationary=call.tensor("weight"),
+        produced=call.produced,
+        biases=call.biases("bias"),
+        kernel=weights[2] if is_square else 1,
+        stride=int(call.arguments["stride"][0]) if is_square else 1,
+        width=output[-1],
+    )
+
+
+def _transposed_convolution(call: Call) -> Product:
+    """A transposed convolution: each position of the image gives a window of the output."""
+    image, weights = call.shape("input"), call.shape("weight")
+    groups = int(call.arguments["groups"])
+    is_depthwise = groups > 1 and weights[0] == groups and weights[1] == 1
+    return Product(
+        kind="depthwise" if is_depthwise else "conv",
+        groups=groups,
+        positions=image[0] * math.prod(image[2:]),
+        reduction=weights[0] // groups,
+        outputs=math.prod(weights[1:]),
+        moving=call.tensor("input"),
+        stationary=call.tensor("weight"),
+        produced=call.produced,
+        biases=call.biases("bias"),
+        width=image[-1],
+    )
 
 
 def matrix_product(left: str, right: str, bias: str = "") -> Rule:
-    """The rule of an operator that multiplies two matrices, or as many pairs of them as there are.
+    """The rule of an operator that multiplies two matrices, or the pairs of two stacks of matrices.
 
     Args:
-        left: its argument (..., rows, reduction), or a vector.
-        right: its argument (..., reduction, columns), or a vector.
-        bias: what it adds, where it does.
+        left: Name of its argument (..., rows, reduction), or (reduction,).
+        right: Name of its argument (..., reduction, columns), or (reduction,).
+        bias: Name of the argument that it adds; empty where it adds none.
 
     Returns:
-        The rule.
+        A function from a call of the operator to its product.
     """
 
     def rule(call: Call) -> list[Product]:
-        """One product; a constant argument is held, of two activations the right one."""
-        first, second = call.shape(left), call.shape(right)
-        first = (1, *first) if len(first) == 1 else first
-        second = (*second, 1) if len(second) == 1 else second
-        pairs, rows, columns = math.prod(first[:-2]), first[-2], second[-1]
-        moving, held = left, right
+        """One product; a constant argument is the stationary one, of two activations the right one."""
+        left_shape, right_shape = call.shape(left), call.shape(right)
+        # A vector counts as a matrix of one row (left) or one column (right).
+        left_shape = (1, *left_shape) if len(left_shape) == 1 else left_shape
+        right_shape = (*right_shape, 1) if len(right_shape) == 1 else right_shape
+        pairs = math.prod(left_shape[:-2])
+        rows, reduction, columns = left_shape[-2], left_shape[-1], right_shape[-1]
+        moving, stationary = left, right
         if call.tensor(left).constant and not call.tensor(right).constant:
-            moving, held = right, left
+            moving, stationary = right, left
             rows, columns = columns, rows
-        if _is_repeated(call.arguments[held]):
+        groups = pairs
+        if _is_one_matrix(call.arguments[stationary]):
             groups = 1
-        else:
-            groups = pairs
-        stationary = call.tensor(held)
         return [
             Product(
-                "linear" if stationary.constant else "attention",
-                groups,
-                pairs // groups * rows,
-                first[-1],
-                columns,
-                call.tensor(moving),
-                stationary,
-                call.produced,
-                call.biases(bias) if bias else (),
+                kind="linear" if call.tensor(stationary).constant else "attention",
+                groups=groups,
+                positions=pairs // groups * rows,
+                reduction=reduction,
+                outputs=columns,
+                moving=call.tensor(moving),
+                stationary=call.tensor(stationary),
+                produced=call.produced,
+                biases=call.biases(bias) if bias else (),
             )
         ]
 
     return rule
 
 
-def _is_repeated(held: Any) -> bool:
-    """Whether all pairs share one matrix, which stands there once."""
-    return bool(held.dim() == 3 and held.stride(0) == 0)
+def _is_one_matrix(stack: Any) -> bool:
+    """Whether a stack of matrices is one matrix expanded: its stride over the stack is then 0."""
+    return bool(stack.dim() == 3 and stack.stride(0) == 0)
 
 
 def linear(call: Call) -> list[Product]:
-    """Reads a linear layer that was not taken apart: weights (outputs, inputs).
+    """Reads a linear layer that torch did not decompose: input (..., inputs), weights (outputs, inputs).
 
     Args:
         call: The operator and its arguments.
@@ -214,12 +226,21 @@ def linear(call: Call) -> list[Product]:
     Returns:
         One product.
     """
-    given, (outputs, inputs) = call.shape("input"), call.shape("weight")
-    stationary = call.tensor("weight")
-    kind = "linear" if stationary.constant else "attention"
-    moving, biases = call.tensor("input"), call.biases("bias")
-    positions = math.prod(given[:-1])
-    return [Product(kind, 1, positions, inputs, outputs, moving, stationary, call.produced, biases)]
+    outputs, inputs = call.shape("weight")
+    weights = call.tensor("weight")
+    return [
+        Product(
+            kind="linear" if weights.constant else "attention",
+            groups=1,
+            positions=math.prod(call.shape("input")[:-1]),
+            reduction=inputs,
+            outputs=outputs,
+            moving=call.tensor("input"),
+            stationary=weights,
+            produced=call.produced,
+            biases=call.biases("bias"),
+        )
+    ]
 
 
 def dot_product_attention(call: Call) -> list[Product]:

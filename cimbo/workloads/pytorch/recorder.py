@@ -42,10 +42,11 @@ class Recorder(TorchDispatchMode):
     """Counts what runs under it.
 
     A tensor is constant when nothing that it depends on is an input; what is calculated of constants alone costs
-    nothing, and its multiplications are in ``constant_macs``. Views share their storage, so an origin belongs to that.
+    nothing, and its multiplications are in ``constant_macs``. Views share their storage, so an origin is kept for each
+    storage, not for each tensor.
 
     Args:
-        parameters: sizes of the module's parameters, by name.
+        parameters: number of elements of each of the module's parameters, by name.
 
     Attributes:
         ledger: the layers found so far.
@@ -59,21 +60,23 @@ class Recorder(TorchDispatchMode):
         self.constant_macs = 0
         self.sizes_through: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self._sizes = dict(parameters)
-        self._claimed: set[str] = set()
-        self._origins: dict[int, Origin] = {}
+        self._claimed: set[str] = set()  # parameters that a layer has
+        self._origins: dict[int, Origin] = {}  # by the address of a storage
         self._kept: list[torch.Tensor] = []  # so that no storage's address is used twice
-        self._modules: list[tuple[str, bool]] = [("", False)]
-        self._names: dict[str, int] = {}
-        self._made = 0
+        self._modules: list[tuple[str, bool]] = [
+            ("", False)
+        ]  # running now, the innermost last: (name, is a layer)
+        self._names: dict[str, int] = {}  # how often each layer's name was used
+        self._n_layers = 0
         self._paused = False
 
     # ---- what the module is made of ----------------------------------------------------------------------------------
 
     def know(self, tensor: torch.Tensor, origin: Origin) -> None:
-        """Says where a tensor comes from.
+        """Keeps where a tensor comes from.
 
         Args:
-            tensor: The tensor; its views share what is said.
+            tensor: The tensor; the origin is that of its views, too.
             origin: Where its elements come from.
         """
         self._kept.append(tensor)
@@ -101,11 +104,12 @@ class Recorder(TorchDispatchMode):
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Count nothing of what runs meanwhile."""
-        before, self._paused = self._paused, True
+        was_paused = self._paused
+        self._paused = True
         try:
             yield
         finally:
-            self._paused = before
+            self._paused = was_paused
 
     def known(self, tensor: torch.Tensor) -> Tensor:
         """Finds what is known of a tensor.
@@ -130,18 +134,18 @@ class Recorder(TorchDispatchMode):
         """Counts products that no operator was recorded for.
 
         Args:
-            name: Of the layers; each product's suffix is added.
+            name: The layers' name, to which each product's suffix is added.
             products: What is multiplied, in order.
-            results: Tensors that come out of the last layer counted so far.
+            results: Tensors that come out of the last of these layers, or of the last counted before.
         """
         for product in products:
             self._append(name, product)
         for tensor in results:
-            self.know(tensor, Origin(False, frozenset(), self._made))
+            self.know(tensor, Origin(False, frozenset(), self._n_layers))
 
     @property
     def owned(self) -> int:
-        """Parameters that layers have."""
+        """Number of parameters that are in layers, those that the vector unit uses after a layer included."""
         return sum(layer.parameters for layer in self.ledger.layers)
 
     # ---- what runs ---------------------------------------------------------------------------------------------------
@@ -149,46 +153,48 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        """Run one operator, or what it is made of, and count it."""
-        given = kwargs or {}
+        """Run one operator, or those that it decomposes into, and count it; torch calls this for each that runs."""
+        named = kwargs or {}
         if func.namespace != "prim":
-            with self:
-                taken_apart = func.decompose(*args, **given)
-            if taken_apart is not NotImplemented:
-                return taken_apart
-        made = func(*args, **given)
+            with self:  # so that the operators that it decomposes into come here in turn
+                decomposed = func.decompose(*args, **named)
+            if decomposed is not NotImplemented:
+                return decomposed
+        result = func(*args, **named)
         if not self._paused:
-            self._note(func, _arguments(func, args, given), made)
-        return made
+            self._note(func, _arguments(func, args, named), result)
+        return result
 
-    def _note(self, func: Any, arguments: dict[str, Any], made: Any) -> None:
+    def _note(self, func: Any, arguments: dict[str, Any], result: Any) -> None:
+        """Count one operator that has run, and keep where its results come from."""
         name = func._schema.name.rpartition("::")[2]
-        if func._schema.is_mutable:
-            base = name.removesuffix("_")
-        else:
-            base = name
-        results = []
-        for each in tree_leaves(made):
-            if isinstance(each, torch.Tensor):
-                results.append(each)
-        given = []
-        for each in tree_leaves(arguments):
-            if isinstance(each, torch.Tensor):
-                given.append(each)
-        inputs = [self.known(tensor) for tensor in given]
+        if func._schema.is_mutable:  # an in-place form, such as add_
+            name = name.removesuffix("_")
+        results = _tensors_in(result)
+        inputs = [self.known(tensor) for tensor in _tensors_in(arguments)]
         constant = all(tensor.constant for tensor in inputs)
         sources: frozenset[str] = frozenset()
-        after = max((tensor.layer for tensor in inputs), default=0)
         if constant:
             sources = sources.union(*(tensor.sources for tensor in inputs))
+        layer = max((tensor.layer for tensor in inputs), default=0)
         if results:
-            call = Call(base, arguments, self.known, results[0])
-            after = self._count(func, call, inputs, after)
+            call = Call(name, arguments, self.known, results[0])
+            layer = self._count(func, call, inputs, layer)
         for tensor in results:
-            self.know(tensor, Origin(constant, sources, after))
+            self.know(tensor, Origin(constant, sources, layer))
 
     def _count(self, func: Any, call: Call, inputs: Sequence[Tensor], after: int) -> int:
-        """Count an operator; returns the number of the layer that it belongs to."""
+        """Count an operator: as layers where it multiplies matrices, else as vector work of a layer before it.
+
+        Args:
+            func: The operator as torch has it.
+            call: Its name, arguments and first result.
+            inputs: What is known of the tensors among its arguments.
+            after: Number of the last layer that they come from.
+
+        Returns:
+            Number of the last layer that its result comes from.
+        """
         constant = all(tensor.constant for tensor in inputs)
         if call.name in PRODUCT_RULES:
             products = PRODUCT_RULES[call.name](call)
@@ -197,14 +203,14 @@ class Recorder(TorchDispatchMode):
                 return after
             for product in products:
                 self._append(self._name_of(call.name), product)
-            return self._made
+            return self._n_layers
         if constant or func.is_view or call.name in FREE_OPERATORS:
             return after
         function = VECTOR_FUNCTIONS.get(call.name)
         if function is None:
             self.ledger.unknown[call.name] += 1
         elements = call.produced
-        if function == "pool" and inputs:
+        if function == "pool" and inputs:  # pooling reads more elements than it makes
             elements = inputs[0].elements or 0
         parameters = 0
         if self.ledger.holds(after):
@@ -213,19 +219,22 @@ class Recorder(TorchDispatchMode):
         return after
 
     def _append(self, name: str, product: Product) -> None:
-        self._made += 1
-        self.ledger.append(self._layer(self._unique(name + product.suffix), product), self._made)
+        """Add a product to the ledger as the next layer."""
+        self._n_layers += 1
+        layer = self._layer(self._unique(name + product.suffix), product)
+        self.ledger.append(layer, self._n_layers)
 
     def _layer(self, name: str, product: Product) -> Layer:
-        held = product.stationary
+        """A product as a layer, which claims the parameters that its weights and biases are made of."""
+        weights = product.stationary
         return Layer(
-            name,
-            product.kind,
-            product.positions,
-            product.reduction,
-            product.outputs,
-            product.groups,
-            dynamic=not held.constant,
+            name=name,
+            kind=product.kind,
+            px=product.positions,
+            reduction=product.reduction,
+            columns=product.outputs,
+            groups=product.groups,
+            dynamic=not weights.constant,
             vector_ops=vector_work(requantise=product.produced, softmax=product.softmax),
             inputs=product.moving.elements or 0,
             outputs=product.produced,
@@ -233,20 +242,20 @@ class Recorder(TorchDispatchMode):
             kernel=product.kernel,
             stride=product.stride,
             width=product.width,
-            weights=self._claim(held.sources) if held.constant else 0,
-            weight_bits=held.bits,
+            weights=self._claim(weights.sources) if weights.constant else 0,
+            weight_bits=weights.bits,
             activation_bits=product.moving.bits,
             steps=product.steps,
         )
 
     def _claim(self, sources: Iterable[str]) -> int:
-        """Elements of those parameters that no layer has yet."""
-        found = set(sources) - self._claimed
-        self._claimed |= found
-        return sum(self._sizes[source] for source in found)
+        """Give parameters to the layer that reads them first; returns how many elements those have."""
+        unclaimed = set(sources) - self._claimed
+        self._claimed |= unclaimed
+        return sum(self._sizes[source] for source in unclaimed)
 
     def _name_of(self, operator: str) -> str:
-        """A layer's name: that of its module, and of the operator where the module is more than this layer."""
+        """A layer's name: that of the module that runs, and of the operator where the module is more than one layer."""
         path, is_layer = self._modules[-1]
         if is_layer:
             return path
@@ -257,32 +266,42 @@ class Recorder(TorchDispatchMode):
         return operator
 
     def _unique(self, name: str) -> str:
-        """``name``, with a number where another layer has it."""
-        count = self._names[name] = self._names.get(name, 0) + 1
+        """``name``, or "name#2", "name#3", ... where layers have it already."""
+        count = self._names.get(name, 0) + 1
+        self._names[name] = count
         if count == 1:
             return name
         return f"{name}#{count}"
 
 
-def _first_sizes(values: Any) -> tuple[int, ...]:
-    """Sizes of the first tensor; none where there is none."""
+def _tensors_in(values: Any) -> list[torch.Tensor]:
+    """The tensors in ``values``, which may be nested in lists and dictionaries."""
+    tensors = []
     for value in tree_leaves(values):
         if isinstance(value, torch.Tensor):
-            return tuple(int(size) for size in value.shape)
+            tensors.append(value)
+    return tensors
+
+
+def _first_sizes(values: Any) -> tuple[int, ...]:
+    """The shape of the first tensor in ``values``; () where there is none."""
+    for tensor in _tensors_in(values):
+        return tuple(int(size) for size in tensor.shape)
     return ()
 
 
 def _address(tensor: torch.Tensor) -> int:
-    """What names the storage that a tensor and its views share."""
+    """A number that is the same for a tensor and its views alone: the address of the storage that they share."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def _arguments(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments by name."""
-    described = func._schema.arguments
-    named = {each.name: value for each, value in zip(described, args, strict=False)}
-    return named | dict(kwargs)
+    """All arguments of an operator by the names that its schema gives them."""
+    in_schema = func._schema.arguments
+    positional = {each.name: value for each, value in zip(in_schema, args, strict=False)}
+    return positional | dict(kwargs)
 
 
 def _macs(product: Product) -> int:
+    """Multiply-accumulates of a product."""
     return product.groups * product.positions * product.reduction * product.outputs

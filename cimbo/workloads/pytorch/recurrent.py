@@ -17,7 +17,15 @@ N_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 @dataclass(frozen=True)
 class _Run:
-    """One run of a module: ``vectors`` of all sequences, in ``steps``, of elements with ``bits``."""
+    """One run of a recurrent module.
+
+    Attributes:
+        recorder: where its products are counted.
+        module: the LSTM, GRU or RNN.
+        vectors: steps of all sequences together, each one vector.
+        steps: steps of the longest sequence, which follow one another.
+        bits: bits of an element of the input.
+    """
 
     recorder: Recorder
     module: Any
@@ -27,55 +35,54 @@ class _Run:
 
     @property
     def directions(self) -> int:
-        """Ways in which the sequences are read."""
+        """How many directions the sequences are read in: 2 of a bidirectional module, else 1."""
         return 2 if self.module.bidirectional else 1
 
     @property
     def outputs(self) -> int:
-        """Elements of one direction's result."""
+        """Elements of one direction's result at each step."""
         return int(self.module.proj_size or self.module.hidden_size)
 
     def product(self, weight: str, layer: int, suffix: str) -> Product:
-        """Makes the product with the weights of all directions, (outputs, inputs) each.
+        """Makes the product with one kind of weights, which each direction has of its own (outputs, inputs).
 
         Args:
             weight: The module's name for the weight, such as "weight_ih".
             layer: Number of the module's layer, from 0.
-            suffix: Of the counted layer's name.
+            suffix: What the counted layer's name ends in.
 
         Returns:
             One product with a group for each direction, over all steps.
         """
-        held = [self.parameter(weight, layer, way) for way in range(self.directions)]
-        columns, reduction = held[0].sizes(weight)
-        produced = self.directions * self.vectors * columns
-        moving = Tensor("moving", (self.directions, self.vectors, reduction), bits=self.bits)
+        weights = [self.parameter(weight, layer, direction) for direction in range(self.directions)]
+        columns, reduction = weights[0].sizes(weight)
         return Product(
-            "linear",
-            self.directions,
-            self.vectors,
-            reduction,
-            columns,
-            moving,
-            _together(held),
-            produced,
-            tuple(self.biases(weight, layer)),
+            kind="linear",
+            groups=self.directions,
+            positions=self.vectors,
+            reduction=reduction,
+            outputs=columns,
+            moving=Tensor("moving", (self.directions, self.vectors, reduction), bits=self.bits),
+            stationary=_together(weights),
+            produced=self.directions * self.vectors * columns,
+            biases=tuple(self.biases(weight, layer)),
             suffix=suffix,
+            # Each step of the state needs the one before; the inputs' products wait for nothing.
             steps=0 if weight == "weight_ih" else self.steps,
         )
 
-    def parameter(self, name: str, layer: int, way: int) -> Tensor:
+    def parameter(self, name: str, layer: int, direction: int) -> Tensor:
         """Finds what is known of one of the module's parameters.
 
         Args:
             name: The module's name for it, such as "weight_ih".
             layer: Number of the module's layer, from 0.
-            way: Direction: 0 forward, 1 reverse.
+            direction: 0: forward, 1: reverse.
 
         Returns:
             Its sizes, bits and origin.
         """
-        return self.recorder.known(getattr(self.module, _named(name, layer, way)))
+        return self.recorder.known(getattr(self.module, _parameter_name(name, layer, direction)))
 
     def biases(self, weight: str, layer: int) -> Iterator[Tensor]:
         """Finds what is added to the product with a weight.
@@ -88,9 +95,9 @@ class _Run:
             The bias of each direction; nothing where the module has none.
         """
         bias = weight.replace("weight", "bias")
-        for way in range(self.directions):
-            if self.module.bias and weight != "weight_hr":
-                yield self.parameter(bias, layer, way)
+        for direction in range(self.directions):
+            if self.module.bias and weight != "weight_hr":  # the projection has no bias
+                yield self.parameter(bias, layer, direction)
 
 
 def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[..., Any]:
@@ -107,7 +114,15 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
     """
 
     def forward(given: Any, state: Any = None) -> Any:
-        """Counts all layers and directions, and makes result and states without elements."""
+        """Counts all layers and directions, and makes result and states without elements.
+
+        Args:
+            given: Sequences (steps, batch, inputs), (batch, steps, inputs), or packed.
+            state: The first state, which does not change what is counted.
+
+        Returns:
+            What the module's own forward returns, of the same sizes.
+        """
         data: Any = given
         if isinstance(given, PackedSequence):
             data = given.data
@@ -137,7 +152,7 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
 
 
 def _steps(module: Any, given: Any) -> int:
-    """Steps of the longest sequence."""
+    """Steps of the longest of the sequences ``given``: packed, or (steps, batch, inputs), batch first or without a batch."""
     if isinstance(given, PackedSequence):
         return len(given.batch_sizes)
     if given.dim() == 3 and module.batch_first:
@@ -145,25 +160,26 @@ def _steps(module: Any, given: Any) -> int:
     return int(given.shape[0])
 
 
-def _named(name: str, layer: int, way: int) -> str:
-    return f"{name}_l{layer}{'_reverse' if way else ''}"
+def _parameter_name(name: str, layer: int, direction: int) -> str:
+    """torch's name of a parameter, such as "weight_ih_l0" forward and "weight_ih_l0_reverse" in reverse."""
+    return f"{name}_l{layer}{'_reverse' if direction else ''}"
 
 
-def _together(held: list[Tensor]) -> Tensor:
+def _together(weights: list[Tensor]) -> Tensor:
     """The weights of all directions as one stationary operand."""
-    sources = frozenset().union(*(each.sources for each in held))
-    return Tensor("weights", constant=True, sources=sources, bits=held[0].bits)
+    sources = frozenset().union(*(each.sources for each in weights))
+    return Tensor("weights", constant=True, sources=sources, bits=weights[0].bits)
 
 
 def _state(module: Any, given: Any, size: int) -> Any:
-    """A state after the last step: (layers x directions, batch, size), or without the batch."""
-    count = module.num_layers * (2 if module.bidirectional else 1)
+    """A state after the last step: (layers x directions, batch, size), or without the batch where ``given`` has none."""
+    n_states = module.num_layers * (2 if module.bidirectional else 1)
     if isinstance(given, PackedSequence):
-        return given.data.new_empty((count, int(given.batch_sizes[0]), size))
+        return given.data.new_empty((n_states, int(given.batch_sizes[0]), size))
     if given.dim() == 2:
-        return given.new_empty((count, size))
+        return given.new_empty((n_states, size))
     if module.batch_first:
         batch = given.shape[0]
     else:
         batch = given.shape[1]
-    return given.new_empty((count, batch, size))
+    return given.new_empty((n_states, batch, size))

@@ -25,7 +25,14 @@ HIDDEN_STEP = 8  # hidden units come in whole numbers of these
 
 @dataclass(frozen=True)
 class _ElasticBlock:
-    """One block: its layers' places in the whole network, its last layer, and its parts where it can be sliced."""
+    """One block of a stage.
+
+    Attributes:
+        places: indices of its layers among those of the whole network, in order.
+        ending: its last layer.
+        parts: what its layers are, where it is a block of a Transformer and can be sliced.
+        suffix: what the names of its genes end in, such as "2" or "1_2".
+    """
 
     places: tuple[int, ...]
     ending: Layer
@@ -33,26 +40,36 @@ class _ElasticBlock:
     suffix: str
 
     def genes(self) -> dict[str, list[int]]:
-        """Its genes and their values."""
+        """Its genes by name, each with its values: heads and hidden units, where there is more than one value."""
         if self.parts is None:
             return {}
-        heads = _values(self.parts.heads, KEPT_HEADS)
-        if self.parts.hidden % HIDDEN_STEP == 0:
-            step = HIDDEN_STEP
-        else:
+        step = HIDDEN_STEP
+        if self.parts.hidden % HIDDEN_STEP != 0:
             step = 1
-        hidden = [step * n for n in _values(self.parts.hidden // step, KEPT_HIDDEN)]
-        found = {f"heads_{self.suffix}": heads, f"ffn_{self.suffix}": hidden}
+        candidates = {
+            self.heads_gene: _values(self.parts.heads, KEPT_HEADS),
+            self.hidden_gene: [step * n for n in _values(self.parts.hidden // step, KEPT_HIDDEN)],
+        }
         genes = {}
-        for name, values in found.items():
+        for name, values in candidates.items():
             if len(values) > 1:
                 genes[name] = values
         return genes
 
+    @property
+    def heads_gene(self) -> str:
+        """Name of the gene that says how many heads of keys are kept."""
+        return f"heads_{self.suffix}"
+
+    @property
+    def hidden_gene(self) -> str:
+        """Name of the gene that says how many hidden units are kept."""
+        return f"ffn_{self.suffix}"
+
 
 @dataclass(frozen=True)
 class _ElasticStage:
-    """The blocks of a stage, and the gene that says how many of them there are."""
+    """The blocks of a stage, and the gene (``depth``) that says how many of them are kept, from the first on."""
 
     depth: Choice
     blocks: tuple[_ElasticBlock, ...]
@@ -76,13 +93,13 @@ class SlicedFamily(Family):
     )
 
     def choices(self) -> list[Choice]:
-        """The depth of each stage, and the genes of its blocks."""
-        found = []
+        """The depth of each stage, and the genes of its blocks, which exist where the depth reaches them."""
+        choices = []
         for stage in self.stages:
-            found.append(stage.depth)
+            choices.append(stage.depth)
             for number, block in enumerate(stage.blocks, 1):
-                found += block_choices(stage.depth, number, block.genes())
-        return found
+                choices += block_choices(stage.depth, number, block.genes())
+        return choices
 
     def workload(self, subnet: Mapping[str, Any]) -> Workload:
         """Makes the layers of one sub-network.
@@ -96,77 +113,88 @@ class SlicedFamily(Family):
         Raises:
             BadInput: On a missing active gene or a value outside its list.
         """
-        gene = self.reader(subnet)
-        layers: list[Layer | None] = list(self.whole.layers)
+        read_gene = self.reader(subnet)
+        layers: list[Layer | None] = list(self.whole.layers)  # None: left out
         for stage in self.stages:
-            depth = gene(stage.depth.name)
-            for number, block in enumerate(stage.blocks, 1):
-                values = []
-                if number <= depth:
-                    values = [gene(name) for name in block.genes()]
-                if number > depth:
-                    for place in block.places:
-                        layers[place] = None
-                elif values:
-                    _put(layers, block, values)
-            _end(layers, stage, depth)
+            depth = read_gene(stage.depth.name)
+            for block in stage.blocks[:depth]:
+                chosen = {name: read_gene(name) for name in block.genes()}
+                if chosen:
+                    _slice_block(layers, block, chosen)
+            for block in stage.blocks[depth:]:
+                for place in block.places:
+                    layers[place] = None
+            _give_ending(layers, stage, depth)
         kept = tuple(layer for layer in layers if layer is not None)
         return replace(self.whole, layers=kept)
 
 
-def _end(layers: list[Layer | None], stage: _ElasticStage, depth: int) -> None:
-    """Let the work that followed the last block follow the last that is left, in the place of the next block's first.
+def _give_ending(layers: list[Layer | None], stage: _ElasticStage, depth: int) -> None:
+    """Give the last block that is left the vector work that followed the stage's last block in the original.
 
-    Work of the vector unit belongs to the product before it, so a block's first norm stands with the block before.
+    Work of the vector unit is counted with the layer before it. So a block's last layer carries the first norm of the
+    next block; in a shorter stage the next block is left out, and what comes after the stage follows instead. Where the
+    two blocks end in layers of different sizes, all stays as it is.
+
+    Args:
+        layers: The network's layers, None where left out; changed in place.
+        stage: The stage.
+        depth: How many of its blocks are left.
     """
-    place, original = stage.blocks[depth - 1].places[-1], stage.blocks[-1].ending
-    layer = layers[place]
-    if layer is not None and (layer.px, layer.columns) == (original.px, original.columns):
+    place = stage.blocks[depth - 1].places[-1]
+    ending, original = layers[place], stage.blocks[-1].ending
+    if ending is not None and (ending.px, ending.columns) == (original.px, original.columns):
         layers[place] = replace(
-            layer,
+            ending,
             vector_ops=original.vector_ops,
             extra_parameters=original.extra_parameters,
         )
 
 
-def _put(layers: list[Layer | None], block: _ElasticBlock, values: Sequence[int]) -> None:
-    """The block's layers at these values of its genes, in their places."""
+def _slice_block(
+    layers: list[Layer | None], block: _ElasticBlock, chosen: Mapping[str, int]
+) -> None:
+    """Replace a block's layers, in place, by those with the ``chosen`` values of its genes (by name)."""
     parts = block.parts
     assert parts is not None
-    chosen = dict(zip(block.genes(), values, strict=True))
-    heads = chosen.get(f"heads_{block.suffix}", parts.heads)
-    hidden = chosen.get(f"ffn_{block.suffix}", parts.hidden)
-    own = [layer for layer in (layers[place] for place in block.places) if layer is not None]
-    for place, layer in zip(block.places, sliced(own, parts, heads, hidden), strict=True):
+    heads = chosen.get(block.heads_gene, parts.heads)
+    hidden = chosen.get(block.hidden_gene, parts.hidden)
+    block_layers = [
+        layer for layer in (layers[place] for place in block.places) if layer is not None
+    ]
+    smaller = sliced(block_layers, parts, heads, hidden)
+    for place, layer in zip(block.places, smaller, strict=True):
         layers[place] = layer
 
 
-def sliced_family(name: str, module: torch.nn.Module, found: TracedModule) -> SlicedFamily:
+def sliced_family(name: str, module: torch.nn.Module, trace: TracedModule) -> SlicedFamily:
     """Make the genes of a network from its structure.
 
     Args:
-        name: what reports call the family.
-        module: the network.
-        found: its layers, and the sizes between its parts.
+        name: What reports call the family.
+        module: The network.
+        trace: Its layers, and the sizes between its parts.
 
     Returns:
-        The family of its sub-networks.
+        The family of its sub-networks; without stages where nothing is elastic.
     """
     stages = []
-    for stage in find_stages(module, found.sizes_through):
-        if all(list(_places(found.workload, path)) for path in stage.paths):
+    for stage in find_stages(module, trace.sizes_through):
+        if all(
+            list(_places(trace.workload, path)) for path in stage.paths
+        ):  # no block without layers
             stages.append(stage)
     elastic = []
     for number, stage in enumerate(stages, 1):
-        prefix = f"{number}_" if len(stages) > 1 else ""
-        depth_gene = "depth"
+        prefix, depth_gene = "", "depth"
         if len(stages) > 1:
-            depth_gene = f"depth_{number}"
-        elastic.append(_elastic(stage, found.workload, prefix, depth_gene))
-    return SlicedFamily(name, found.workload, tuple(elastic))
+            prefix, depth_gene = f"{number}_", f"depth_{number}"
+        elastic.append(_elastic_stage(stage, trace.workload, prefix, depth_gene))
+    return SlicedFamily(name, trace.workload, tuple(elastic))
 
 
-def _elastic(stage: Stage, whole: Workload, prefix: str, depth_gene: str) -> _ElasticStage:
+def _elastic_stage(stage: Stage, whole: Workload, prefix: str, depth_gene: str) -> _ElasticStage:
+    """A stage with its genes: its depth, called ``depth_gene``, and those of its blocks, whose suffix has ``prefix``."""
     most = len(stage.paths)
     fewest = max(stage.fewest, math.ceil(KEPT_BLOCKS * most))
     depth = Choice(depth_gene, list(range(fewest, most + 1)))
@@ -180,12 +208,12 @@ def _elastic(stage: Stage, whole: Workload, prefix: str, depth_gene: str) -> _El
 
 
 def _places(whole: Workload, path: str) -> Iterator[int]:
-    """Where the layers of the module ``path`` stand."""
-    for place, layer in enumerate(whole.layers):
+    """Indices of the layers that the module ``path`` has, among those of the whole network."""
+    for index, layer in enumerate(whole.layers):
         if layer.name == path or layer.name.startswith(f"{path}."):
-            yield place
+            yield index
 
 
-def _values(most: int, parts: Sequence[float]) -> list[int]:
-    """Whole numbers near these parts of ``most``, each once."""
-    return sorted({max(1, round(part * most)) for part in parts})
+def _values(most: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers near these ``shares`` of ``most``, at least 1, each once, in rising order."""
+    return sorted({max(1, round(share * most)) for share in shares})

@@ -58,9 +58,13 @@ def trace(
 
 @dataclass(frozen=True)
 class TracedModule:
-    """A module's layers, and the sizes of what goes into each of its parts and comes out, by the part's name.
+    """What was found in one run of a module.
 
-    ``constant_macs`` are the multiplications of constants alone, which are in no layer.
+    Attributes:
+        workload: its layers.
+        constant_macs: multiply-accumulates of constants alone, which are in no layer.
+        sizes_through: of each part of the module, by name, the shapes of the first tensor that goes in and of the first
+            that comes out.
     """
 
     workload: Workload
@@ -92,15 +96,15 @@ def traced(
         BadInput: When the module multiplies no matrices, is not initialised, or decides by elements
             of its tensors.
     """
-    called = name or type(module).__name__
-    recorder = _run(module, example, named, called)
+    title = name or type(module).__name__
+    recorder = _run(module, example, named, title)
     if not recorder.ledger.layers:
         raise BadInput(
-            called, "multiplies no matrices", "give a module with a convolution or a linear layer"
+            title, "multiplies no matrices", "give a module with a convolution or a linear layer"
         )
     total = sum(parameter.numel() for parameter in module.parameters())
     workload = Workload(
-        called,
+        title,
         tuple(recorder.ledger.layers),
         max(total - recorder.owned, 0),
         batch=batch,
@@ -110,43 +114,56 @@ def traced(
 
 
 def _run(
-    module: torch.nn.Module, example: tuple[Any, ...], named: Mapping[str, Any], called: str
+    module: torch.nn.Module, example: tuple[Any, ...], named: Mapping[str, Any], title: str
 ) -> Recorder:
-    """What runs when the module is called with the example."""
-    _check_initialised(module, called)
+    """Call the module with the example, both without elements; returns the recorder of what ran.
+
+    Args:
+        module: The module.
+        example: Arguments by position.
+        named: Arguments by name.
+        title: What errors call the module.
+
+    Returns:
+        The recorder, with all layers.
+
+    Raises:
+        BadInput: When the module is not initialised, or decides by elements of its tensors.
+    """
+    _check_initialised(module, title)
     empty = FakeTensorMode(allow_non_fake_inputs=True)
     sizes = {key: parameter.numel() for key, parameter in module.named_parameters()}
     recorder = Recorder(sizes)
     state = {}
     for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         state[key] = _without_elements(empty, tensor)
-        if key in sizes:
+        sources: frozenset[str] = frozenset()
+        if key in sizes:  # a buffer is constant, too, but no parameter
             sources = frozenset({key})
-        else:
-            sources = frozenset()
         recorder.know(state[key], Origin(True, sources))
-    given = tree_map(lambda value: _without_elements(empty, value), (example, dict(named)))
-    for tensor in tree_leaves(given):
+    arguments = tree_map(lambda value: _without_elements(empty, value), (example, dict(named)))
+    for tensor in tree_leaves(arguments):
         if isinstance(tensor, torch.Tensor):
             recorder.know(tensor, Origin(constant=False))
     with _prepared(module, recorder), torch.no_grad(), empty, recorder:
         try:
-            torch.func.functional_call(module, state, *given)
+            torch.func.functional_call(module, state, *arguments)
         except _DEPENDS_ON_DATA as error:
             what = f"decides by elements of its tensors ({type(error).__name__})"
             todo = "trace a part that does not, or export it to ONNX"
-            raise BadInput(called, what, todo) from error
+            raise BadInput(title, what, todo) from error
     return recorder
 
 
-def _check_initialised(module: torch.nn.Module, called: str) -> None:
+def _check_initialised(module: torch.nn.Module, title: str) -> None:
+    """Refuses a module with lazy parameters, whose sizes torch sets at the first run only."""
     for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(tensor):
-            raise BadInput(called, f"{key} has no sizes yet", "run the module once before")
+            raise BadInput(title, f"{key} has no sizes yet", "run the module once before")
 
 
 def _without_elements(empty: FakeTensorMode, value: Any) -> Any:
-    """A tensor of the same sizes and type; anything else as it is."""
+    """A tensor of the same sizes, strides and type in the mode ``empty``; anything but a tensor as it is."""
     if not isinstance(value, torch.Tensor):
         return value
     with empty:
@@ -155,43 +172,53 @@ def _without_elements(empty: FakeTensorMode, value: Any) -> Any:
 
 @contextmanager
 def _prepared(module: torch.nn.Module, recorder: Recorder) -> Iterator[None]:
-    """The module in evaluation, telling the recorder which of its parts runs; afterwards all is as it was."""
-    training = [each for each in module.modules() if each.training]
-    handles: list[Any] = []
-    replaced = []
+    """Prepares a module to be recorded: in evaluation, and telling the recorder which of its parts runs.
+
+    Args:
+        module: The module.
+        recorder: What records it.
+
+    Yields:
+        Nothing; afterwards the module is as it was.
+    """
+    in_training = [part for part in module.modules() if part.training]
+    hooks: list[Any] = []
+    with_other_forward = []
     for path, part in module.named_modules():
         is_layer = bool(path) and not list(part.children()) and hasattr(part, "weight")
-        handles.append(part.register_forward_pre_hook(_entering(recorder, path, is_layer)))
-        handles.append(part.register_forward_hook(_leaving(recorder), always_call=True))
+        hooks.append(part.register_forward_pre_hook(_entering(recorder, path, is_layer)))
+        hooks.append(part.register_forward_hook(_leaving(recorder), always_call=True))
         if isinstance(part, torch.nn.RNNBase):
             part.forward = counted_forward(recorder, path or "recurrent", part)
-            replaced.append(part)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(
-        False
-    )  # one operator for a whole block of a Transformer
+            with_other_forward.append(part)
+    # torch's fast path runs a whole block of a Transformer as one operator, in which no product would be seen.
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     module.eval()
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for handle in handles:
-            handle.remove()
-        for part in replaced:
-            del part.forward
-        for part in training:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        for hook in hooks:
+            hook.remove()
+        for part in with_other_forward:
+            del part.forward  # the class's own shows again
+        for part in in_training:
             part.training = True
 
 
 def _entering(recorder: Recorder, path: str, is_layer: bool) -> Any:
+    """A hook for torch to call before the part ``path`` of a module runs."""
     return lambda part, given: recorder.enter(path, is_layer=is_layer)
 
 
 def _leaving(recorder: Recorder) -> Any:
-    return lambda part, given, made: recorder.leave(given, made)
+    """A hook for torch to call after a part of a module has run."""
+    return lambda part, arguments, result: recorder.leave(arguments, result)
 
 
 def _warnings(recorder: Recorder) -> Iterator[str]:
+    """What the user has to know of the count: unknown operators, and products of constants that are in no layer."""
     unknown = recorder.ledger.unknown
     if unknown:
         listed = ", ".join(f"{name} x{count}" for name, count in sorted(unknown.items()))
