@@ -77,9 +77,9 @@ def test_a_family_is_searched_with_an_accuracy_from_a_function(folder):
 def test_another_accuracy_is_refused(folder, tmp_path, capsys):
     with cimbo.open_session("study.toml", study="s.db") as session:
         session.optimize(budget=2)
-    (tmp_path / f"{folder}.py").write_text(OWN + "\n# changed\n")
+    (tmp_path / f"{folder}.py").write_text(OWN.replace("return 80 +", "return 81 +"))
     assert run(["optimize", "--study", "s.db", "--budget", "3", "--jobs", "1"]) == 2
-    assert "accuracy_file" in capsys.readouterr().err
+    assert f"{folder}.py has changed" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(folder, capsys):
