@@ -77,8 +77,8 @@ def check_rows(
         table: (n, d) codes of them.
 
     Raises:
-        PredictorError: Rows are dicts, and one of them has no such key as a feature that every row
-            had which the model was fitted to (a key with None says that a gene is inactive); or the
+        PredictorError: When rows are dicts and one lacks the key of a feature that no row of the fit
+            lacked (a key may have the value None, which says that a gene is inactive); or when the
             schema was inferred, and a row has NaN where none of them had.
     """
     seen = metadata.get("seen")

@@ -116,13 +116,13 @@ def fit_kinds(
     data = Measurements.of(X, y, schema, noise=noise, seed=seed)
     gp_fit = None
     if sum(kind in _BUILDS_ON_GP for kind in kinds) > 1:
-        gp_fit = gp.fit(_Standardised.of(data, None).task)
+        gp_fit = gp.fit(_Standardised.of(data, base=None).task)
     models: dict[str, Model] = {}
     for kind in kinds:
         if kind == "auto":
-            models[kind] = _fit(data, None, None)
+            models[kind] = _fit(data, kind=None, base=None)
         else:
-            models[kind] = _fit(data, kinds_.find(kind), None, gp_fit)
+            models[kind] = _fit(data, kinds_.find(kind), base=None, gp_fit=gp_fit)
     return models
 
 

@@ -65,7 +65,7 @@ class FailureModel:
         return cls(usual, tables) if tables else None
 
     def chance(self, rows: Rows) -> Array:
-        """Estimate how likely designs are to succeed.
+        """Estimate how likely designs are to succeed: as its worst pair of genes' values, and at most as usual.
 
         Args:
             rows: Canonical rows, (n, d).
@@ -75,6 +75,7 @@ class FailureModel:
         """
         worst = np.full(len(rows), self.usual)
         for (i, j), table in self.tables.items():
+            # Rows hold level numbers, -1 for an inactive gene; tables begin with the inactive one.
             np.minimum(worst, table[rows[:, i] + 1, rows[:, j] + 1], out=worst)
         return worst
 

@@ -27,14 +27,14 @@ def group_names(
     architecture: Sequence[Choice],
     hardware: Sequence[Choice],
 ) -> dict[str, str]:
-    """Name the group of each ordered gene.
+    """Name the group of each ordered gene: genes that mean the same thing in different layers (see the module).
 
     Args:
         architecture: Genes of the network, in order.
         hardware: Genes of the chip.
 
     Returns:
-        Gene -> group; "" for an unordered one.
+        Gene to the name of its group, which genes of one group have in common; "" for an unordered gene.
     """
     groups = {}
     for choice in (*architecture, *hardware):

@@ -204,6 +204,7 @@ class _Network:
     ) -> None:
         """Add a table over variables, with an axis of ``allowed`` for each: 1 where states may come together, else 0."""
         order = sorted(range(len(scope)), key=lambda axis: scope[axis])
+        # Python's own integers: products of tables count spaces of more designs than 64 bits hold
         values = allowed.transpose(order).astype(int).astype(object)
         self._tables.append(Table(tuple(sorted(scope)), values))
 

@@ -97,7 +97,9 @@ class Store(StudyFile):
         rows = self._rows(query, after)
         texts = [(row[2], row[3], row[8]) for row in rows]  # params, metrics, extra
         records = []
-        with collection_paused():
+        with (
+            collection_paused()
+        ):  # the garbage collector would go through all records again and again
             for row, parts in zip(rows, parse_rows(texts), strict=True):
                 records.append(self._read(row, parts))
         return records

@@ -95,9 +95,11 @@ def steps(prompt: int, tokens: int) -> Span:
 
 
 def _lengths(prompt: int, tokens: int) -> tuple[tuple[int, float], ...]:
-    """The middle lengths of groups of steps, and the share of the steps in each group: see ``steps``."""
+    """The length in the middle of each group of steps, and the group's share of all steps: see ``steps``."""
+    # Every group has an odd number of steps, one of two sizes that differ by 2. Odd numbers sum to ``tokens`` only
+    # where their number is even and ``tokens`` is, too, or both are odd.
     n_groups = min(tokens, MOST_LENGTHS)
-    n_groups -= (tokens - n_groups) % 2  # n odd numbers sum to an odd number where n is odd
+    n_groups -= (tokens - n_groups) % 2
     small_size = tokens // n_groups
     small_size -= 1 - small_size % 2  # the next odd number below
     n_larger = (tokens - small_size * n_groups) // 2  # so many groups have two steps more

@@ -283,10 +283,10 @@ def _bits_of_chip(chip: Mapping[str, Any], name: str) -> int:
 
 @lru_cache(maxsize=1 << 16)
 def _computed_with(layer: Layer, weight_bits: int, act_bits: int) -> Layer:
-    """A layer at the bits that it is computed with on a chip of such bits."""
+    """A layer at the bits that such a chip computes it with: its own where it says them, but no more than the chip's."""
     activation = min(layer.activation_bits or act_bits, act_bits)
     weight = min(layer.weight_bits or weight_bits, weight_bits)
-    if layer.dynamic:
+    if layer.dynamic:  # the stationary operand is an activation itself
         weight = min(weight, activation)
     output = min(layer.output_bits or activation, act_bits)
     return replace(layer, weight_bits=weight, activation_bits=activation, output_bits=output)

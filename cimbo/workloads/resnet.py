@@ -97,8 +97,10 @@ def _stem(middle: int, width: int, depth: int) -> list[Layer]:
     Returns:
         The layers.
     """
-    half = -(-_RESOLUTION // 2)
-    pool = vector_work(pool=9 * (half // 2) ** 2 * width)
+    half = -(-_RESOLUTION // 2)  # side of the image after stride 2, rounded up
+    pool = vector_work(
+        pool=9 * (half // 2) ** 2 * width
+    )  # 9 elements for each output of the pooling
     layers = [conv("stem_1", _RESOLUTION, (3, middle), 3, stride=2, work=_relu)]
     if depth:
         layers.append(conv("stem_2", half, (middle, middle), 3, work=_add_relu))

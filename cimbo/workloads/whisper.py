@@ -176,11 +176,11 @@ def _decoder(span: Span) -> Iterator[Layer]:
 
 
 def _cross_attention(name: str, tokens: int) -> Iterator[Layer]:
-    """Attention of new tokens to what was heard."""
+    """Attention of new tokens to what was heard: the encoder's vectors, whose keys and values are in the cache."""
     norm = vector_work(layernorm=tokens * EMBED_SIZE)
     residual = vector_work(add=tokens * EMBED_SIZE)
     square = (EMBED_SIZE, EMBED_SIZE)
-    heard = Span(tokens, ((HEARD_VECTORS, 1.0),))
+    heard = Span(tokens, ((HEARD_VECTORS, 1.0),))  # in all runs (1.0) the cache has the same length
     yield linear(f"{name}.cross.query", tokens, square, work=norm, norm=2 * EMBED_SIZE)
     yield from attention_over_cache(f"{name}.cross", DECODER_BLOCK, heard, appended=False)
     yield linear(f"{name}.cross.projection", tokens, square, work=residual)

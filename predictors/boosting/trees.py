@@ -107,6 +107,7 @@ def _check_model(model: Any, n_features: int) -> None:
     """Refuse a list of trees of which any is malformed, or that is not as long as it says."""
     required = {"gbtree_model_param", "tree_info", "trees"}
     model = _checked_object(model, "model", required, optional={"cats", "iteration_indptr"})
+    # Features are numbers alone, so the table of categories has to be missing or empty.
     _require(model.get("cats", _NO_CATEGORIES) == _NO_CATEGORIES, "have categories")
     trees = model["trees"]
     _require(isinstance(trees, list) and len(trees) <= MAX_TREES, "are too many or no list")

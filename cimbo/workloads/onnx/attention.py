@@ -115,6 +115,11 @@ def _check_heads(op: Operation, heads: int, shared: int) -> None:
         raise op.wrong(f"{heads} heads of queries do not share {shared} heads of keys")
 
 
+def _qkv_widths(op: Operation, weight_outputs: int) -> list[int]:
+    """Widths of queries, keys and values, all heads together: equal where the node does not say them."""
+    return attributes.integers(op.node, "qkv_hidden_sizes") or [weight_outputs // 3] * 3
+
+
 def packed_attention(op: Operation, past: int) -> list[Product]:
     """Reads Attention and QAttention of com.microsoft: one weight makes queries, keys and values.
 
@@ -132,8 +137,7 @@ def packed_attention(op: Operation, past: int) -> list[Product]:
     batch, tokens, width = op.shape(0, 3)
     weight_inputs, weight_outputs = op.shape(1, 2)
     heads = op.integer("num_heads")
-    # Widths of queries, keys and values, all heads together: equal where the node does not say them.
-    widths = attributes.integers(op.node, "qkv_hidden_sizes") or [weight_outputs // 3] * 3
+    widths = _qkv_widths(op, weight_outputs)
     _check_heads(op, heads, heads)
     if len(widths) != 3 or width != weight_inputs or sum(widths) != weight_outputs:
         weight = [weight_inputs, weight_outputs]

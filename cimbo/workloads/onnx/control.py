@@ -54,7 +54,7 @@ class Branching:
         return subgraph
 
 
-def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+def conditional(walker: "GraphWalker", op: Branching) -> list[Tensor]:
     """Counts an If.
 
     Where the condition follows from shapes, its branch is counted. Where it depends on data, the branch
@@ -62,7 +62,7 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
     Args:
         walker: Counts the branches, in its ledger.
-        at: The node.
+        op: The node.
 
     Returns:
         What is known of the node's outputs.
@@ -70,35 +70,35 @@ def conditional(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     Raises:
         BadInput: When the node lacks a branch, or a branch cannot be counted.
     """
-    condition = at.inputs[0] if at.inputs else None
-    branches = [at.graph("then_branch"), at.graph("else_branch")]
+    condition = op.inputs[0] if op.inputs else None
+    branches = [op.graph("then_branch"), op.graph("else_branch")]
     if condition is not None and condition.value is not None and condition.value.size == 1:
         if condition.value.ravel()[0]:
             chosen = branches[0]
         else:
             chosen = branches[1]
-        return walker.walk(chosen, at.scope.new_child())
+        return walker.walk(chosen, op.scope.new_child())
     results = []
     for branch in branches:
         before = walker.fork()
-        outputs = walker.walk(branch, at.scope.new_child())
+        outputs = walker.walk(branch, op.scope.new_child())
         results.append((walker.join(before), outputs))
     ledger, outputs = max(results, key=lambda pair: pair[0].macs)
     ledger.notes.append(
-        f"{_short(at)} depends on data: counted is the branch with more multiplications"
+        f"{_short(op)} depends on data: counted is the branch with more multiplications"
     )
-    walker.ledger.absorb(ledger, walker.last_layer(at.inputs))
+    walker.ledger.absorb(ledger, walker.last_layer(op.inputs))
     return [_changing(tensor) for tensor in outputs]
 
 
-def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+def loop(walker: "GraphWalker", op: Branching) -> list[Tensor]:
     """Counts a Loop: its body as often as its trip count says, run after run where values are carried over.
 
     Where the trip count is unknown the body counts once, and a note says so.
 
     Args:
         walker: Counts the body, in its ledger.
-        at: The node.
+        op: The node.
 
     Returns:
         What is known of the node's outputs: carried values, then what the steps stack up.
@@ -106,52 +106,52 @@ def loop(walker: "GraphWalker", at: Branching) -> list[Tensor]:
     Raises:
         BadInput: When the node lacks its body, or the body cannot be counted.
     """
-    body = at.graph("body")
-    times = _trips(at)
+    body = op.graph("body")
+    times = _trips(op)
     # Inputs of a Loop: trip count, condition, carried states. Those of its body: number of the step,
     # condition, states. Outputs of the body: condition, states, and what is stacked up step by step.
-    carried = [_changing(t or Tensor("state")) for t in at.inputs[2:]]
+    carried = [_changing(t or Tensor("state")) for t in op.inputs[2:]]
     step = Tensor("step", (), INT64_TYPE)
-    condition = Tensor("condition", (), BOOL_TYPE, value=_condition(at))
-    ledger, outputs = _body(walker, at, body, [step, condition, *carried])
+    condition = Tensor("condition", (), BOOL_TYPE, value=_condition(op))
+    ledger, outputs = _body(walker, op, body, [step, condition, *carried])
     if times is None:
-        ledger.notes.append(f"{_short(at)} runs as often as data decide: counted once")
+        ledger.notes.append(f"{_short(op)} runs as often as data decide: counted once")
     elif outputs and not outputs[0].constant and outputs[0].value is None:
-        ledger.notes.append(f"{_short(at)} may end early: counted {times} times")
+        ledger.notes.append(f"{_short(op)} may end early: counted {times} times")
     runs = 1 if times is None else max(times, 0)
-    number = walker.last_layer(at.inputs)
-    walker.ledger.absorb(ledger, number, runs, is_serial=bool(carried))
+    layer_before = walker.last_layer(op.inputs)
+    walker.ledger.absorb(ledger, layer_before, runs, is_serial=bool(carried))
     states = outputs[1 : 1 + len(carried)]
     final = [_merged(before, after) for before, after in zip(carried, states, strict=False)]
     stacked = [_stacked(output, times, 0) for output in outputs[1 + len(carried) :]]
     return [*final, *stacked]
 
 
-def _trips(at: Branching) -> int | None:
-    """How often a loop runs at most; None where the data decide."""
-    limit = at.inputs[0] if at.inputs else None
+def _trips(op: Branching) -> int | None:
+    """How often a loop runs at most, by its input 0; None where the data decide, or where it has no limit."""
+    limit = op.inputs[0] if op.inputs else None
     if limit is None or limit.value is None:
         return None
-    times = int(limit.value.ravel()[0])
-    if times < UNLIMITED_TRIPS:
-        return times
+    most_trips = int(limit.value.ravel()[0])
+    if most_trips < UNLIMITED_TRIPS:
+        return most_trips
     return None
 
 
-def _condition(at: Branching) -> NDArray[Any] | None:
+def _condition(op: Branching) -> NDArray[Any] | None:
     """The value of a loop's condition before its first step: true where there is none; None where data decide."""
-    condition = at.inputs[1] if len(at.inputs) > 1 else None
+    condition = op.inputs[1] if len(op.inputs) > 1 else None
     if condition is None:
         return np.array(True)
     return condition.value
 
 
-def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
+def scan(walker: "GraphWalker", op: Branching) -> list[Tensor]:
     """Counts a Scan: its body once for each slice of the scanned inputs, one after the other where it has states.
 
     Args:
         walker: Counts the body, in its ledger.
-        at: The node.
+        op: The node.
 
     Returns:
         What is known of the node's outputs: states, then what the steps stack up.
@@ -160,28 +160,28 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
         BadInput: When the node lacks its body, the number of steps is unknown, or the body cannot
             be counted.
     """
-    body = at.graph("body")
+    body = op.graph("body")
     # Inputs and outputs of a Scan: states, then tensors that are scanned, or stacked up
-    n_scanned = attributes.integer(at.node, "num_scan_inputs", 1)
-    states = [_changing(t or Tensor("state")) for t in at.inputs[: len(at.inputs) - n_scanned]]
-    axes = attributes.integers(at.node, "scan_input_axes") or [0] * n_scanned
+    n_scanned = attributes.integer(op.node, "num_scan_inputs", 1)
+    states = [_changing(t or Tensor("state")) for t in op.inputs[: len(op.inputs) - n_scanned]]
+    axes = attributes.integers(op.node, "scan_input_axes") or [0] * n_scanned
     slices: list[Tensor] = []
     times = None
-    for tensor, axis in zip(at.inputs[len(states) :], axes, strict=False):
+    for tensor, axis in zip(op.inputs[len(states) :], axes, strict=False):
         if (
             tensor is None
             or tensor.shape is None
             or not -len(tensor.shape) <= axis < len(tensor.shape)
         ):
-            raise BadInput(at.where, "scans a tensor of unknown shape", "export with static shapes")
+            raise BadInput(op.where, "scans a tensor of unknown shape", "export with static shapes")
         shape = list(tensor.shape)
         times = shape.pop(axis)
         slices.append(replace(_changing(tensor), shape=tuple(shape)))
     if times is None:
-        raise BadInput(at.where, "scans an unknown number of steps", "set that size (--set)")
-    ledger, outputs = _body(walker, at, body, [*states, *slices])
-    walker.ledger.absorb(ledger, walker.last_layer(at.inputs), times, is_serial=bool(states))
-    output_axes = attributes.integers(at.node, "scan_output_axes") or [0] * len(outputs)
+        raise BadInput(op.where, "scans an unknown number of steps", "set that size (--set)")
+    ledger, outputs = _body(walker, op, body, [*states, *slices])
+    walker.ledger.absorb(ledger, walker.last_layer(op.inputs), times, is_serial=bool(states))
+    output_axes = attributes.integers(op.node, "scan_output_axes") or [0] * len(outputs)
     final = [_merged(before, after) for before, after in zip(states, outputs, strict=False)]
     slices_and_axes = zip(outputs[len(states) :], output_axes, strict=False)
     stacked = [_stacked(output, times, axis) for output, axis in slices_and_axes]
@@ -189,10 +189,10 @@ def scan(walker: "GraphWalker", at: Branching) -> list[Tensor]:
 
 
 def _body(
-    walker: "GraphWalker", at: Branching, body: Any, inputs: Sequence[Tensor]
+    walker: "GraphWalker", op: Branching, body: Any, inputs: Sequence[Tensor]
 ) -> tuple["Ledger", list[Tensor]]:
     """Count the body of a loop once, in a ledger of its own; gives that ledger and what is known of its outputs."""
-    scope = at.scope.new_child()
+    scope = op.scope.new_child()
     for value, tensor in zip(body.input, inputs, strict=False):
         scope[value.name] = replace(tensor, name=value.name)
     before = walker.fork()
@@ -222,9 +222,9 @@ def _stacked(tensor: Tensor, times: int | None, axis: int) -> Tensor:
     return replace(_changing(tensor), shape=tuple(shape))
 
 
-def _short(at: Branching) -> str:
+def _short(op: Branching) -> str:
     """A node in a note: its operator and name."""
-    return f"{at.node.op_type} {at.node.name or at.node.output[0]}"
+    return f"{op.node.op_type} {op.node.name or op.node.output[0]}"
 
 
 CONTROL_RULES: dict[str, Callable[["GraphWalker", Branching], list[Tensor]]] = {

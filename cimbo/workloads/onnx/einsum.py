@@ -50,6 +50,11 @@ def einsum(op: Operation, places: Places) -> list[Product]:
         later = result + "".join(each.labels for each in operands[index + 1 :])
         products += _product(joined, operand, later, sizes)
         joined = _joined(joined, operand, later, sizes)
+    return _numbered(products)
+
+
+def _numbered(products: list[Product]) -> list[Product]:
+    """The products with the suffixes ".1", ".2", ...; without one where there is only one product."""
     if len(products) < 2:
         return products
     numbered = []

@@ -1,7 +1,7 @@
 """Nodes in an order in which each reads what was made before: some tools write others, which onnxruntime sorts itself."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -21,9 +21,8 @@ def in_order(nodes: Sequence[Any]) -> Sequence[Any]:
         for name in node.output:
             if name:
                 makers[name] = index
-    missing = []  # for each node, the nodes that have to stand before it and are not sorted yet
-    for node in nodes:
-        missing.append({makers[name] for name in _names_read(node) if name in makers})
+    # For each node, the nodes that have to stand before it and are not sorted yet
+    missing = [_makers_needed(node, makers) for node in nodes]
     if all(max(earlier, default=-1) < index for index, earlier in enumerate(missing)):
         return nodes
     readers: dict[int, list[int]] = {}
@@ -42,6 +41,11 @@ def in_order(nodes: Sequence[Any]) -> Sequence[Any]:
     if len(in_sequence) == len(nodes):
         return in_sequence
     return nodes
+
+
+def _makers_needed(node: Any, makers: Mapping[str, int]) -> set[int]:
+    """Indices of the nodes that make what ``node`` reads; ``makers`` has the index for each tensor of the graph."""
+    return {makers[name] for name in _names_read(node) if name in makers}
 
 
 def _names_read(node: Any) -> Iterator[str]:

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.workloads.onnx.contrib_shapes import CONTRIB_SHAPES, FUNCTION_SHAPES
-from cimbo.workloads.onnx.tensors import FLOAT_TYPE, INTEGER_TYPES, Made, Tensor, is_small, names
+from cimbo.workloads.onnx.tensors import (
+    FLOAT_TYPE,
+    INT64_TYPE,
+    INTEGER_TYPES,
+    Made,
+    Tensor,
+    is_small,
+    names,
+)
 
 MOST_EVALUATED = 4096  # elements of a tensor whose values are computed
 # Values of float tensors are kept up to this size: only scales, as of Resize, are needed
@@ -157,10 +165,12 @@ class NodeInference:
             return None
         sizes = list(tensor.known_shape)
         if node.op_type == "Size":
-            return Made((), 7, np.array(tensor.elements, dtype=np.int64))
-        bounds = {each.name: each.i for each in node.attribute}
+            return Made((), INT64_TYPE, np.array(tensor.elements, dtype=np.int64))
+        bounds = {
+            each.name: each.i for each in node.attribute
+        }  # Shape may take a part of the sizes
         part = sizes[bounds.get("start", 0) : bounds.get("end", len(sizes))]
-        return Made((len(part),), 7, np.array(part, dtype=np.int64))
+        return Made((len(part),), INT64_TYPE, np.array(part, dtype=np.int64))
 
     def _with_values(
         self, node: Any, inputs: Sequence[Tensor | None], made: list[Made]

@@ -133,12 +133,12 @@ def initializers(
             _store(proto, source, origin, parameters)
         yield _stored(proto, file, source)
     for sparse in graph.sparse_initializer:
-        shape, kind = tuple(sparse.dims), sparse.values.data_type
+        shape, element_type = tuple(sparse.dims), sparse.values.data_type
         source = prefix + sparse.values.name
-        parameters.store(source, math.prod(shape), kind)
+        parameters.store(source, math.prod(shape), element_type)
         sources = frozenset({source})
-        name, bits = sparse.values.name, bits_of(kind)
-        yield Tensor(name, shape, kind, constant=True, sources=sources, bits=bits)
+        name, bits = sparse.values.name, bits_of(element_type)
+        yield Tensor(name, shape, element_type, constant=True, sources=sources, bits=bits)
 
 
 def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) -> None:

@@ -43,6 +43,21 @@ class _Run:
         """Elements of one direction's result at each step."""
         return int(self.module.proj_size or self.module.hidden_size)
 
+    def products(self, layer: int) -> list[Product]:
+        """Makes the products of one of the module's layers, each over all steps and directions.
+
+        Args:
+            layer: Number of the module's layer, from 0.
+
+        Returns:
+            With the weights of the inputs, of the state, and of the projection where there is one.
+        """
+        products = [self.product("weight_ih", layer, ".input")]
+        products.append(self.product("weight_hh", layer, ".recurrent"))
+        if self.module.proj_size:
+            products.append(self.product("weight_hr", layer, ".projection"))
+        return products
+
     def product(self, weight: str, layer: int, suffix: str) -> Product:
         """Makes the product with one kind of weights, which each direction has of its own (outputs, inputs).
 
@@ -130,16 +145,12 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
         steps = _steps(module, given)
         run = _Run(recorder, module, vectors, steps, 8 * data.element_size())
         for layer in range(module.num_layers):
-            products = [run.product("weight_ih", layer, ".input")]
-            products.append(run.product("weight_hh", layer, ".recurrent"))
-            if module.proj_size:
-                products.append(run.product("weight_hr", layer, ".projection"))
-            recorder.add(f"{path}.{layer}", products, [])
+            recorder.add(f"{path}.{layer}", run.products(layer), results=[])
         with recorder.paused():
             result = data.new_empty((*data.shape[:-1], run.directions * run.outputs))
             hidden = _state(module, given, run.outputs)
             cell = _state(module, given, module.hidden_size)
-        recorder.add(path, [], [result, hidden, cell])
+        recorder.add(path, products=[], results=[result, hidden, cell])
         if module.mode == "LSTM":
             states = (hidden, cell)
         else:
