@@ -235,13 +235,16 @@ class Store(StudyFile):
         with self._writing(durable=False) as connection:
             leases.delete_ended(connection, self.lease_judge)
             held = leases.owners_of_processes(connection)
-            free = math.inf if budget is None else budget - self.count() - len(held)
+            free_places = math.inf  # how many more leases the budget allows
+            if budget is not None:
+                free_places = budget - self.count() - len(held)
             for key, text in params_of_key.items():
-                is_new = held.get(key) != owner
-                if is_new and free <= 0:
+                is_new = held.get(key) != owner  # a renewed lease takes no further place
+                if is_new and free_places <= 0:
                     continue
                 if leases.may_claim(connection, key, owner):
-                    free -= is_new
+                    if is_new:
+                        free_places -= 1
                     lease = (key, text, owner, self._process, expires)
                     connection.execute(REPLACE_LEASE, lease)
                     claimed.append(key)

@@ -97,9 +97,14 @@ class Ledger:
 
 
 def _repeated(layer: Layer, times: int, *, is_serial: bool) -> Layer:
-    """A layer that runs so many times, one after the other where that is needed.
+    """A layer that runs so many times.
 
-    Attention's operand is another one in each run: its runs count as groups, side by side.
+    Attention's stationary operand is another one in each run: its runs count as groups, side by side.
+
+    Args:
+        layer: The layer as it runs once.
+        times: How often it runs.
+        is_serial: Whether each run needs the result of the one before it.
 
     Returns:
         The layer with its work and traffic multiplied.

@@ -28,7 +28,7 @@ def recurrent_layer(op: Operation, gates: int, *, transposed: bool = False) -> l
         BadInput: When a size is unknown, or the weights do not fit the inputs.
     """
     steps, batch, width = op.shape(0, 3)
-    if op.integer("layout"):
+    if op.integer("layout"):  # the batch stands first
         steps, batch = batch, steps
     directions, columns, inputs = _as_in_schema(op.shape(1, 3), transposed)
     hidden = _as_in_schema(op.shape(2, 3), transposed)[2]
@@ -61,7 +61,7 @@ def recurrent_layer(op: Operation, gates: int, *, transposed: bool = False) -> l
         produced=produced,
         biases=present(op.optional(7)) if gates == 4 else (),
         suffix=".recurrent",
-        steps=steps,
+        steps=steps,  # each needs the state of the one before
     )
     return [of_inputs, of_state]
 

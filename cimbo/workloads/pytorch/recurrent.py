@@ -143,7 +143,7 @@ def counted_forward(recorder: Recorder, path: str, module: Any) -> Callable[...,
             data = given.data
         vectors = data.numel() // data.shape[-1]
         steps = _steps(module, given)
-        run = _Run(recorder, module, vectors, steps, 8 * data.element_size())
+        run = _Run(recorder, module, vectors, steps, bits=8 * data.element_size())
         for layer in range(module.num_layers):
             recorder.add(f"{path}.{layer}", run.products(layer), results=[])
         with recorder.paused():
