@@ -109,7 +109,7 @@ class Task:
         encoded: (n, k) encoded rows.
         y: (n,) standardised targets.
         noise_variance: (n,) given noise variances, in standardised units; 0 where not known.
-        seed: Of everything random in a fit.
+        seed: Seed of everything random in a fit.
         gp_fit: The plain Gaussian process fitted to this task, where there is one already.
         scale: How many modelled units (those of the measurements, or of their logarithm) one unit of y is.
     """
@@ -193,7 +193,7 @@ def folds(n: int, k: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
     Args:
         n: How many rows there are.
         k: How many folds; n where there are fewer rows.
-        seed: Of the random order in which rows are put into folds.
+        seed: Seed of the random order in which rows are put into folds.
 
     Yields:
         Row numbers to train on, and to test on, each in ascending order.

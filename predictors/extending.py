@@ -43,7 +43,7 @@ def extend(
         X: All n rows, as ``predictors.fit`` takes them: first those that the model was fitted to.
         y: (n,) their measurements, in units of the target; positive where the model's target is
             logarithmic.
-        seed: Of the trees that are grown anew.
+        seed: Seed of the trees that are grown anew.
 
     Returns:
         A model of all rows; the old one stays as it is. Its metadata have the number and the

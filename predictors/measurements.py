@@ -22,7 +22,7 @@ class Measurements:
         encoded: (n, k) encoded rows.
         y: (n,) measurements, in their own units.
         noise_variance: (n,) given noise variances, in modelled units squared; 0 where not known.
-        seed: Of everything random in a fit.
+        seed: Seed of everything random in a fit.
     """
 
     schema: Schema
@@ -56,7 +56,7 @@ class Measurements:
             y: (n,) measurements.
             schema: The features and the target.
             noise: Standard deviations in units of y, one for all or (n,); None when not known.
-            seed: Of everything random in a fit.
+            seed: Seed of everything random in a fit.
 
         Returns:
             The measurements.

@@ -193,11 +193,11 @@ def _with_extended(data: dict[str, Any], folder: Path, *, depth: int) -> dict[st
     """
     if "extends" not in data:
         return data
-    own = dict(data)
-    name = own.pop("extends")
+    own_tables = dict(data)
+    name = own_tables.pop("extends")
     if not isinstance(name, str):
         raise BadInput("extends", f"is {shown(name)}", "name a preset, or a study.toml")
-    return merged(_extended(name, folder, depth), own)
+    return merged(_extended(name, folder, depth), own_tables)
 
 
 def _extended(name: str, folder: Path, depth: int) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class FailureModel:
         Args:
             rows: Canonical rows, (k, d).
             n: Number of samples.
-            seed: Of the draws.
+            seed: Seed of the draws.
 
         Returns:
             1 where a design fails in a sample, -1 where it succeeds, (n, k).

@@ -125,7 +125,7 @@ class Compression:
         """Move values that are worse than the edge towards it.
 
         Args:
-            values: In natural units, (n,).
+            values: Values in natural units, (n,).
 
         Returns:
             (n,) the values; those better than the edge are unchanged.

@@ -185,7 +185,7 @@ class ScoreModel:
         Args:
             rows: Canonical rows of the designs, (k, d).
             n: Number of samples.
-            seed: Of the first metric; the second one has ``seed + 1``, and so on.
+            seed: Seed of the first metric; the second one has ``seed + 1``, and so on.
 
         Returns:
             Scores (n, k, m) in modelled units, to be maximised, and violations (n, k, c), at most 0
@@ -291,7 +291,7 @@ def _in_natural_units(surrogate: Surrogate, inputs: Inputs) -> tuple[float, floa
     """Predict a measurement of one design, in natural units.
 
     Args:
-        surrogate: That of the metric.
+        surrogate: The metric's surrogate.
         inputs: The design, one row.
 
     Returns:

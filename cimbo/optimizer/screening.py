@@ -283,6 +283,7 @@ class _ScalarisedGain:
         """(positions,) estimated gain of each position beyond the front so far and the chosen points."""
         best = self._best_with(chosen)[..., None]
         new = self.value[..., positions]
+        # What the largest value to the power m gains, for each direction, sample and position
         volume = np.maximum(new, 0) ** self.dimension - np.maximum(best, 0) ** self.dimension
         # Where nothing is above the reference yet, points also gain by coming nearer to it
         gain = np.where(best < 0, new - best + volume, volume)

@@ -57,7 +57,7 @@ class SurrogateFactory:
             y: Measurements in their natural unit, (n,).
             schema: What the table and the target are.
             kind: Kind of predictor; "auto" lets the predictors choose one.
-            seed: Of the fit.
+            seed: Seed of the fit.
             noise: Standard deviations of ``y``, (n,); None where measurements were not repeated.
 
         Returns:

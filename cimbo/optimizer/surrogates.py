@@ -85,7 +85,7 @@ def fit(
         rows: Canonical rows of the evaluated designs, (n, d).
         metrics: What each of them measured, in natural units.
         factory: What surrogates are made from, apart from the observations.
-        seed: Of the fits.
+        seed: Seed of the fits.
         noise: Of metrics whose measurements were repeated, the standard deviations (n,) of what was
             measured.
 
@@ -186,7 +186,7 @@ class _Learner:
         measured: Metric to what was measured, (n,) in natural units, of metrics that every design has.
         scores: (n, m) scores of the designs, to be maximised, by which training rows are chosen.
         noise: Metric to standard deviations (n,), of metrics whose measurements were repeated.
-        seed: Of the fits.
+        seed: Seed of the fits.
     """
 
     problem: Problem

@@ -47,7 +47,7 @@ def priors(
         old: The space of the other study.
         records: Evaluations of ``old``.
         views: What each metric depends on there, by name.
-        seed: Of the fits.
+        seed: Seed of the fits.
 
     Returns:
         A predictor by name of the metric. A metric measured fewer than MIN_OLD_EVALUATIONS times,

@@ -15,8 +15,8 @@ class Candidate:
 
     Attributes:
         params: Gene to value, of every active gene.
-        architecture: Those of the network.
-        hardware: Those of the chip.
+        architecture: Genes of the network.
+        hardware: Genes of the chip.
         key: Identifies the design: equal designs have equal keys.
         origin: What chose it, such as "sobol" or "proposed".
         predicted: Metric to mean and standard deviation that a surrogate expects; None where no surrogate chose it.

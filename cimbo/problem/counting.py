@@ -179,17 +179,19 @@ class _Network:
             index: The gene.
         """
         gates = [gate for gate, _ in self._genes[index].gates]
-        so_far = gates[0]  # the variable that says whether all gates so far are open,
-        is_open = self._opens[so_far][index]  # and which of its states say that they are
+        # The variable that says whether all gates so far are open, and which of its states say that they are
+        so_far = gates[0]
+        is_open = self._opens[so_far][index]
         for gate in gates[1:]:
+            # (states of so_far, states of the gate) whether both are open
             both_open = is_open[:, None] & self._opens[gate][index][None, :]
-            joined = self._new_variable(2)
+            joined = self._new_variable(2)  # state 0: not all open, 1: all open
             agrees = both_open[..., None] == np.array([False, True])
             self._add_table((so_far, gate, joined), agrees)
             so_far = joined
             is_open = np.array([False, True])
         is_active = np.ones(self._n_states[index], bool)
-        is_active[-1] = False
+        is_active[-1] = False  # the last state of a gene is "inactive"
         self._add_table((so_far, index), is_open[:, None] == is_active[None, :])
 
     def _new_variable(self, n_states: int) -> int:

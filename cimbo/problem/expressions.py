@@ -64,7 +64,7 @@ class Expression:
     """A checked expression.
 
     Attributes:
-        text: As it was written.
+        text: The expression as it was written.
         where: What it belongs to, for messages.
 
     Raises:

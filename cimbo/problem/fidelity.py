@@ -55,7 +55,7 @@ class Race:
         """Combine a partial measurement with what was predicted, as two normal distributions.
 
         Args:
-            key: That of the design.
+            key: The design's key.
             metric: Which of its metrics.
             measured: Its value at less than full fidelity.
             std: Standard deviation of ``measured`` around the full measurement.
@@ -83,7 +83,7 @@ class Race:
         """Tell whether continuing a measurement is not worth its cost.
 
         Args:
-            key: That of the design.
+            key: The design's key.
             metric: What is being measured.
             std: Standard deviation of the partial measurement in ``metrics``.
             metrics: All metrics of the design; the others than ``metric`` count as exact.

@@ -317,7 +317,7 @@ class KnownConstraints:
         Args:
             column: Column of the gene.
             indices: (m,) indices of values, perhaps INACTIVE_INDEX.
-            index: That of the other value.
+            index: The index of the other value.
 
         Returns:
             (m,) of an ordered gene the steps between them, where 1 is from the first value to the last; of

@@ -85,7 +85,7 @@ class Constraint:
     Attributes:
         metric: The metric.
         relation: "<=" or ">=".
-        bound: In the metric's unit.
+        bound: The bound, in the metric's unit.
 
     Raises:
         BadInput: For another relation, or a bound that is not finite.

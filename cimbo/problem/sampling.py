@@ -22,7 +22,7 @@ def sobol_rows(space: SearchSpace, n: int, seed: int) -> Rows:
     Args:
         space: The space.
         n: How many, at most as many as there are.
-        seed: Of the scrambling.
+        seed: Seed of the scrambling.
 
     Returns:
         (n, d) canonical rows that keep the constraints, all different; fewer when no more are found
@@ -49,7 +49,7 @@ def _sobol_draws(space: SearchSpace, n: int, seed: int) -> Iterator[Rows]:
     Args:
         space: The space.
         n: How many points a piece has at least.
-        seed: Of the scrambling.
+        seed: Seed of the scrambling.
 
     Yields:
         (points, d) canonical rows, perhaps repeated and perhaps not allowed.

@@ -220,7 +220,7 @@ class SearchSpace(GeneColumns):
 
         Args:
             n: How many.
-            seed: Of the scrambling.
+            seed: Seed of the scrambling.
 
         Returns:
             The designs as dicts, all different.
@@ -234,7 +234,7 @@ class SearchSpace(GeneColumns):
 
         Args:
             n: How many.
-            seed: Of the scrambling.
+            seed: Seed of the scrambling.
 
         Returns:
             (n, d) canonical rows that keep the constraints, all different. They are fewer when the

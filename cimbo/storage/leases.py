@@ -199,4 +199,4 @@ def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None
             # A full disk or a lost file is reported when the evaluation is recorded, and a closed
             # store needs no leases: try again later
             continue
-        del store
+        del store  # while this thread sleeps, it does not keep the store alive

@@ -178,9 +178,9 @@ def _started_here(name: str) -> str | None:
         As in ``name``; '' where no process has this number. None where it cannot be known: the name is
         of another machine, boot or container.
     """
-    mine = identity().split("/")
-    parts = name.split("/")
-    if len(mine) != 4 or len(parts) != 4 or parts[:2] != mine[:2]:
+    this_process = identity().split("/")
+    parts = name.split("/")  # boot, namespace, pid, start: see identity
+    if len(this_process) != 4 or len(parts) != 4 or parts[:2] != this_process[:2]:
         return None
     pid = parts[2]
     if not pid.isdigit():

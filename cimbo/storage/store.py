@@ -184,8 +184,9 @@ class Store(StudyFile):
         with self._writing() as connection:
             count = len(self.metas(WITHDRAWN_PREFIX))
             for serial, record in enumerate(records, start=count + 1):
-                kept = {**vars(record), **note, "beside": self._take_values(record.key, beside)}
-                self._write_meta(f"{WITHDRAWN_PREFIX}{serial:06d}", kept)
+                withdrawn = {**vars(record), **note}
+                withdrawn["beside"] = self._take_values(record.key, beside)
+                self._write_meta(f"{WITHDRAWN_PREFIX}{serial:06d}", withdrawn)
                 connection.execute("DELETE FROM evaluation WHERE number = ?", (record.number,))
             self._write_meta(WITHDRAWALS_NAME, count + len(records))
 

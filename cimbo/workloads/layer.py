@@ -145,7 +145,7 @@ class Layer:
         Searches over language models ask it of millions of layers, so nothing else is checked again.
 
         Args:
-            elements: Of the cache.
+            elements: Elements of the cache.
 
         Returns:
             The layer with that cache.
@@ -156,11 +156,13 @@ class Layer:
         if elements < 0:
             what = f"cache_size is {elements!r}"
             raise BadInput(f"layer {self.name}", what, "give an integer of at least 0")
-        found = object.__new__(Layer)
+        copy = object.__new__(
+            Layer
+        )  # without the checks of the constructor, which take most of the time
         for name, value in zip(LAYER_FIELDS, all_fields_of(self), strict=True):
-            object.__setattr__(found, name, value)
-        object.__setattr__(found, "cache_size", elements)
-        return found
+            object.__setattr__(copy, name, value)
+        object.__setattr__(copy, "cache_size", elements)
+        return copy
 
     def batched(self, times: int) -> "Layer":
         """Make the layer for several times as many inferences at once.

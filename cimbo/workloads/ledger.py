@@ -42,7 +42,7 @@ class Ledger:
         """Tells whether a layer of that number is here.
 
         Args:
-            number: Of the layer.
+            number: The layer's number.
 
         Returns:
             True where it is.
@@ -53,7 +53,7 @@ class Ledger:
         """Adds vector work that follows a layer.
 
         Args:
-            number: That of the layer. Where no layer here has it, the work comes before the first layer.
+            number: The layer's number. Where no layer here has it, the work comes before the first layer.
             operations: Operations of the vector unit.
             parameters: Biases and parameters of norms that the work reads; they count only where the
                 layer is here.
@@ -76,7 +76,7 @@ class Ledger:
 
         Args:
             other: The subgraph's ledger.
-            number: That of the layer which the subgraph follows.
+            number: Number of the layer that the subgraph follows.
             times: How often the subgraph runs; 0: only its notes are taken over.
             is_serial: Whether each run needs the results of the one before it.
         """

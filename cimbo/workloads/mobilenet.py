@@ -16,7 +16,7 @@ class Stage:
 
     Attributes:
         width: Channels that come out of each.
-        stride: That of the first one; the others have 1.
+        stride: Stride of the first one; the others have 1.
         activation: Function of the vector unit, "relu" or "hswish".
         squeeze: Whether each has a squeeze-excite.
     """
@@ -36,7 +36,7 @@ class Block:
         channels: Channels that go in and come out.
         kernel: Side of the depthwise convolution's window.
         expand: Channels within, as a multiple of those that go in; with 1 there is no expansion.
-        stride: That of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
         activation: Function of the vector unit, "relu" or "hswish".
         squeeze: Whether there is a squeeze-excite after the depthwise convolution.
     """

@@ -125,7 +125,7 @@ def _bottleneck_layers(
         name: What the names of the layers begin with.
         size: Pixels on a side of the input.
         channels: Channels of the input, of the bottleneck, and of the output.
-        stride: That of the 3 x 3 convolution.
+        stride: Stride of the 3 x 3 convolution.
 
     Yields:
         The layers; a convolution on the shortcut only where the output has another shape than the input.

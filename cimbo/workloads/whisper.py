@@ -82,8 +82,8 @@ def _run(name: str, layers: list[Layer], span: Span) -> Workload:
 def encoder_layers() -> Iterator[Layer]:
     """Make the encoder: two convolutions over time, and four blocks of full attention.
 
-    The last layer carries the norm that follows it. The convolutions have no square window, and so the
-    layers have none.
+    The last layer carries the norm that follows it. The convolutions are one-dimensional: their windows are not
+    square, so their layers do not say a ``kernel``.
 
     Yields:
         The layers in their order.
@@ -143,8 +143,9 @@ def _heard_keys() -> Iterator[Layer]:
     """The layers that make keys and values of what was heard, one for each block of the decoder; they stay in the cache."""
     for number in range(1, BLOCK_COUNT + 1):
         layer = linear(f"decoder.block_{number}.heard", HEARD_VECTORS, (EMBED_SIZE, 2 * EMBED_SIZE))
-        kept = HEARD_VECTORS * DECODER_BLOCK.cache_elements
-        yield replace(layer, extra_parameters=EMBED_SIZE, appended=kept)
+        # Values have a bias, keys have none.
+        cached = HEARD_VECTORS * DECODER_BLOCK.cache_elements
+        yield replace(layer, extra_parameters=EMBED_SIZE, appended=cached)
 
 
 def _decoder(span: Span) -> Iterator[Layer]:

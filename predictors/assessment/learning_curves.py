@@ -41,7 +41,7 @@ def grow_forward(
         sizes: How many first rows to train on. Left out are sizes below 2, and those that leave
             fewer than two rows to predict.
         schema: The features; inferred from ``X`` when None.
-        seed: Of the fits.
+        seed: Seed of the fits.
         log: Whether log y is modelled; None as for ``predictors.fit``.
 
     Returns:
@@ -87,7 +87,7 @@ def learning_curve(
         sizes: How many rows to train on; more than there are is left out. An eighth, a quarter, a
             half and all of the others when None.
         schema: The features; inferred from ``X`` when None.
-        seed: Of the parts and the fits.
+        seed: Seed of the parts and the fits.
         log: Whether log y is modelled; None as for ``predictors.fit``.
 
     Returns:

@@ -87,7 +87,7 @@ class Rows:
             kinds: Names of kinds, as for ``predictors.fit``.
             train: Row numbers to fit to; of more than 500 so many are fitted, chosen at random.
             test: Row numbers to predict.
-            seed: Of the fits and the choice.
+            seed: Seed of the fits and the choice.
 
         Returns:
             Predictions of the test rows by kind.
@@ -135,7 +135,7 @@ class Rows:
             kind: As for ``predictors.fit``.
             train: Row numbers to fit to; of more than 500 so many are fitted, chosen at random.
             test: Row numbers to score on.
-            seed: Of the fit and the choice.
+            seed: Seed of the fit and the choice.
 
         Returns:
             Scores on the test rows.

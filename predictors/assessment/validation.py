@@ -55,7 +55,7 @@ def validate(
         kinds: The kinds to be judged, as for ``predictors.fit``. Reports stand under their names.
         schema: The features; inferred from ``X`` when None.
         folds: How many folds, at least 2.
-        seed: Of the folds and the fits.
+        seed: Seed of the folds and the fits.
         log: Whether log y is modelled; None as for ``predictors.fit``.
         noise: Standard deviations of the measurements in units of y, one for all or (n,); None when
             they are not known.
@@ -123,7 +123,7 @@ def _reports(
         data: The rows and measurements.
         kinds: Names of kinds, or kinds.
         folds: How many folds.
-        seed: Of the folds and the fits.
+        seed: Seed of the folds and the fits.
         progress: Called with the number of splits that are done, and of all; may be None.
 
     Returns:

@@ -46,7 +46,7 @@ def train(
     Args:
         encoded: (n, k) encoded rows.
         y: (n,) standardised targets.
-        seed: Of the rows and columns that each tree is shown.
+        seed: Seed of the rows and columns that each tree is shown.
         weight: (n,) weight of each row; all equal when None.
 
     Returns:

@@ -134,7 +134,7 @@ class Base:
         Either may model the target itself or its logarithm.
 
         Args:
-            schema: That of the new model.
+            schema: The new model's features.
             mean: (n,) predictions in the older model's modelled units.
 
         Returns:

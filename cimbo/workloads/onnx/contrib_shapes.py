@@ -141,9 +141,8 @@ def _blockwise_product(node: Any, inputs: Inputs) -> list[Made]:
 
 def _attention(node: Any, inputs: Inputs) -> list[Made]:
     """Attention and QAttention: input (batch, tokens, width), weights (width, queries + keys + values)."""
-    widths = integers(
-        node, "qkv_hidden_sizes"
-    )  # of queries, keys and values; equal ones where empty
+    # Widths of queries, keys and values; empty where all three are equal
+    widths = integers(node, "qkv_hidden_sizes")
     packed_width = _shape_of(inputs, 1)[1]
     value_width = widths[2] if widths else (packed_width or 0) // 3
     batch_and_tokens = _shape_of(inputs, 0)[:2]

@@ -179,13 +179,13 @@ class GraphWalker:
             if tensor.name:
                 scope[tensor.name] = replace(tensor, layer=layer, weighted_sum=weighted)
 
-    def _branch(self, at: control.Branching) -> None:
+    def _branch(self, op: control.Branching) -> None:
         """Count a node with subgraphs, and put its outputs into the scope; an output that is not made has no shape."""
-        made = control.CONTROL_RULES[at.node.op_type](self, at)
-        for name, tensor in zip(at.node.output, made, strict=False):
-            at.scope[name] = replace(tensor, name=name)
-        for name in at.node.output:
-            at.scope.setdefault(name, Tensor(name))
+        made = control.CONTROL_RULES[op.node.op_type](self, op)
+        for name, tensor in zip(op.node.output, made, strict=False):
+            op.scope[name] = replace(tensor, name=name)
+        for name in op.node.output:
+            op.scope.setdefault(name, Tensor(name))
 
     def _outputs(
         self,
@@ -198,8 +198,8 @@ class GraphWalker:
         if node.op_type == "Constant":
             return (stored.constant(node, f"{self._graphs}:", self.parameters),)
         made = self._inference.made(node, inputs) or [Made(None, 0)] * len(node.output)
-        given = [tensor for tensor in inputs if tensor is not None]
-        constant = all(tensor.constant for tensor in given)
+        present = [tensor for tensor in inputs if tensor is not None]
+        constant = all(tensor.constant for tensor in present)
         if constant:
             sources = sources_of(node, inputs)
         else:
@@ -222,7 +222,7 @@ class GraphWalker:
                     is_scale=is_running_scale(node, inputs, index),
                 )
             )
-        _check_reshape(where, node, given, outputs)
+        _check_reshape(where, node, present, outputs)
         return tuple(outputs)
 
     def _note_parameters(self, node: Any, inputs: tuple[Tensor | None, ...]) -> None:
