@@ -357,8 +357,8 @@ def _baseline(search: Search, samples: _Samples) -> NDArray[np.intp]:
     n_evaluated = len(samples.evaluated)
     # Designs that the fixed genes exclude teach the surrogates, but need not be improved on. Evaluated
     # designs are feasible in all samples or in none, so that the first one tells.
-    counts = samples.is_feasible()[0, :n_evaluated] & search.keeps(samples.evaluated)
-    on_front = np.flatnonzero(prune_baseline(samples.scores[:, :n_evaluated], counts))
+    may_be_baseline = samples.is_feasible()[0, :n_evaluated] & search.keeps(samples.evaluated)
+    on_front = np.flatnonzero(prune_baseline(samples.scores[:, :n_evaluated], may_be_baseline))
     return np.concatenate([on_front, np.arange(n_evaluated, samples.first_of_pool)])
 
 

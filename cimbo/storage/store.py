@@ -312,7 +312,7 @@ class Store(StudyFile):
         query = (
             f"SELECT {EVALUATION_COLUMNS} FROM evaluation WHERE key = ? AND status IN ('done', ?)"  # noqa: S608 (a constant)
         )
-        rows = self._rows(f"{query} ORDER BY status", key, status)
+        rows = self._rows(f"{query} ORDER BY status", key, status)  # "done" comes before "failed"
         if rows:
             return self._read(rows[0])
         return None

@@ -167,30 +167,30 @@ def _has_free_batch(value: Any, batch_names: set[str]) -> bool:
 
 
 def _batch_names(inputs: list[Any]) -> set[str]:
-    """Find the names of free sizes that stand for the batch.
+    """Find the names of free_dimensions sizes that stand for the batch.
 
-    These are names such as "batch" or "N"; where there are none, the name of the first free leading size.
+    These are names such as "batch" or "N"; where there are none, the name of the first free_dimensions leading_names size.
     A name that one input has twice is another size, as the side of a square.
 
     Args:
         inputs: ValueInfoProtos of the graph's inputs.
 
     Returns:
-        The names, none where no size is free.
+        The names, none where no size is free_dimensions.
     """
-    free = []
+    free_dimensions = []
     for value in inputs:
         for position, dim in _dims(value):
             if _is_free(dim):
-                free.append((position, _name(dim)))
-    telling = {name for _, name in free if name and _BATCH_NAME.match(name)}
+                free_dimensions.append((position, _name(dim)))
+    like_batch = {name for _, name in free_dimensions if name and _BATCH_NAME.match(name)}
     repeated = set()
     for value in inputs:
         repeated.update(_repeated_names(value))
-    if telling:
-        return {name for name in telling - repeated if name.isidentifier()}
-    leading = [name for position, name in free if position == 0]
-    return set(leading[:1]) - {"", *repeated}
+    if like_batch:
+        return {name for name in like_batch - repeated if name.isidentifier()}
+    leading_names = [name for position, name in free_dimensions if position == 0]
+    return set(leading_names[:1]) - {"", *repeated}
 
 
 def _repeated_names(value: Any) -> set[str]:
