@@ -167,16 +167,16 @@ def _has_free_batch(value: Any, batch_names: set[str]) -> bool:
 
 
 def _batch_names(inputs: list[Any]) -> set[str]:
-    """Find the names of free_dimensions sizes that stand for the batch.
+    """Find the names of free sizes that stand for the batch.
 
-    These are names such as "batch" or "N"; where there are none, the name of the first free_dimensions leading_names size.
+    These are names such as "batch" or "N"; where there are none, the name of the first free leading size.
     A name that one input has twice is another size, as the side of a square.
 
     Args:
         inputs: ValueInfoProtos of the graph's inputs.
 
     Returns:
-        The names, none where no size is free_dimensions.
+        The names, none where no size is free.
     """
     free_dimensions = []
     for value in inputs:
