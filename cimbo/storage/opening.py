@@ -246,6 +246,12 @@ def _changes_no_measurement(stored: Mapping[str, Any], expected: Mapping[str, An
     return _sought(stored) == _sought(expected)
 
 
-def _sought(definition: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """Name and goal of each objective."""
-    return [(each.get("name"), each.get("goal")) for each in definition.get("objectives") or ()]
+def _sought(definition: Mapping[str, Any]) -> list[Any]:
+    """Name and goal of each objective of a definition; an entry that is no table, of a damaged file, as it stands."""
+    sought: list[Any] = []
+    for objective in definition.get("objectives") or ():
+        if isinstance(objective, Mapping):
+            sought.append((objective.get("name"), objective.get("goal")))
+        else:
+            sought.append(objective)
+    return sought
