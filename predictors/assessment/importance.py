@@ -124,15 +124,13 @@ def _explained_variances(process: GaussianProcess) -> Array:
 
 
 def _matern_variances(process: GaussianProcess) -> Array:
-    """(lengthscales,) how much the Matern parts vary with the columns of each lengthscale."""
-    # For each column x: the part's variance times var(x) / lengthscale^2, x's variance in units of its lengthscale.
-    # Columns that share a lengthscale are summed.
+    """(lengthscales,) v * var(x) / lengthscale^2, summed over the columns x that share a lengthscale."""
     lengthscales = np.exp(process.hyper.log_lengthscales)
     variances = np.exp(process.hyper.log_matern_variances)
     by_lengthscale = np.zeros(len(lengthscales))
     for variance, part in zip(variances, process.train.matern, strict=True):
-        column_terms = variance * part.points.var(axis=0) / lengthscales[part.owners] ** 2
-        np.add.at(by_lengthscale, part.owners, column_terms)
+        of_columns = variance * part.points.var(axis=0) / lengthscales[part.owners] ** 2
+        np.add.at(by_lengthscale, part.owners, of_columns)
     return by_lengthscale
 
 
