@@ -5,8 +5,10 @@ A plug-in is a class of two to four methods; ``cimbo doctor NAME`` checks one wi
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
@@ -91,6 +93,41 @@ def is_python_name(name: str) -> bool:
     return all(word.isidentifier() for word in words)
 
 
+class OpenedFiles:
+    """Files that code of a user's was seen to open, while `watching`; Python tells every opening by an audit event."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, None] = {}
+        self._is_watching = False
+        self._is_hooked = False
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note what is opened for reading inside the block."""
+        if not self._is_hooked:
+            sys.addaudithook(
+                self._note
+            )  # it cannot be taken back, and does nothing outside of a block
+            self._is_hooked = True
+        before, self._is_watching = self._is_watching, True
+        try:
+            yield
+        finally:
+            self._is_watching = before
+
+    def _note(self, event: str, details: tuple[Any, ...]) -> None:
+        """Take down a path; the details of an opening are path, mode and flags."""
+        if not self._is_watching or event != "open":
+            return
+        path, mode = details[:2]
+        is_read = mode is None or "r" in mode
+        if is_read and isinstance(path, str):
+            self.paths[os.path.abspath(path)] = None  # noqa: PTH100 (no link is followed)
+
+
+OPENED_FILES = OpenedFiles()
+
+
 def search_current_folder() -> None:
     """Let Python find modules in the folder one is in too, after all others."""
     here = str(Path.cwd())
@@ -114,7 +151,8 @@ def python_object(where: str, name: str) -> Any:
     module_name, _, inner = name.partition(":")
     search_current_folder()
     try:
-        found: Any = import_module(module_name)
+        with OPENED_FILES.watching():
+            found: Any = import_module(module_name)
     except ImportError as error:
         todo = "name a module that Python finds: install it, or set PYTHONPATH"
         raise BadInput(where, f"cannot be imported ({error})", todo) from None

@@ -56,7 +56,7 @@ def code_of_module(name: str) -> dict[str, str]:
         module is imported from; empty where the module is no file, is installed, or is cimbo's own.
     """
     file = module_file(name)
-    if file is None or file.suffix != ".py" or _is_installed(file):
+    if file is None or file.suffix != ".py" or is_installed(file):
         return {}
     root = file.parent
     for _ in range(name.count(".") + (file.name == "__init__.py")):
@@ -72,8 +72,15 @@ def code_of_module(name: str) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
-def _is_installed(file: Path) -> bool:
-    """Whether a file belongs to an installed package, to Python itself or to cimbo."""
+def is_installed(file: Path) -> bool:
+    """Tell whether a file belongs to an installed package, to Python itself or to cimbo.
+
+    Args:
+        file: The file.
+
+    Returns:
+        False for a file of the user's.
+    """
     if not INSTALLED_FOLDERS.isdisjoint(file.parts):
         return True
     own = file.resolve()
@@ -111,7 +118,7 @@ def _files_of(root: Path, names: tuple[str, ...]) -> Iterator[Path]:
     for count in range(1, len(names) + 1):
         path = root.joinpath(*names[:count])
         for file in (path / "__init__.py", path.with_name(path.name + ".py")):
-            if file.is_file() and not _is_installed(file):
+            if file.is_file() and not is_installed(file):
                 yield file
 
 

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cimbo import hardware
+from cimbo.errors import BadInput
 from cimbo.session.context import StudyContext
 from cimbo.session.design import Design, design, find, without_none
-from cimbo.session.error_bars import Bars, of_designs
+from cimbo.session.error_bars import Bars, of_designs, own_evaluator
 from cimbo.session.front import front_records
+from cimbo.session.schedule_words import schedule_told
+from cimbo.storage import Record
 from cimbo.study.asked import TELLER_NAME
 from cimbo.study.readiness import log_file
 from cimbo.study.stored_values import predictions
@@ -31,6 +35,7 @@ class DesignDetails:
         predicted: Mean and standard deviation by metric before it was evaluated.
         told_by: Who told what was measured, where it was measured outside.
         log: The file that holds what the programs which evaluated it printed, where they printed anything.
+        schedule: Whether weights stay on its chip, and what that was chosen by; None where cimbo's chip model does not say.
         error_bars: Least and most of each cost by what published chips say; empty where another simulator gave it.
     """
 
@@ -46,6 +51,7 @@ class DesignDetails:
     told_by: str | None = None
     log: str | None = None
     error_bars: Bars = field(default_factory=dict)
+    schedule: str | None = None
 
     def about(self) -> dict[str, Any]:
         """What is said of the design besides its genes and metrics."""
@@ -61,6 +67,7 @@ class DesignDetails:
             "log": self.log,
             "accuracy_is": self.design.accuracy_is,
             "accuracy_exact": self.bit_accurate_accuracy,
+            "schedule": self.schedule,
             **self.design.zigzag_columns(),
         }
         return without_none(about)
@@ -110,4 +117,18 @@ def details(context: StudyContext, key: str, *, bit_accurate: bool = False) -> D
         told_by=record.extra.get(TELLER_NAME),
         log=log_file(context.study, record.key),
         error_bars=of_designs(context, [record]).get(record.key, {}),
+        schedule=_schedule(context, record),
     )
+
+
+def _schedule(context: StudyContext, record: Record) -> str | None:
+    """How the chip of a design runs its network; None where cimbo's chip model did not evaluate it."""
+    evaluator = own_evaluator(context)
+    if evaluator is None or record.status != "done" or not context.is_placed(record.params):
+        return None
+    workload, chip = evaluator.placed(record.params)
+    try:
+        costs = hardware.simulate(workload, chip)
+    except BadInput:  # a chip of an earlier release, whose genes mean something else today
+        return None
+    return schedule_told(chip, is_resident=costs["resident"])

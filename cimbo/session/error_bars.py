@@ -25,7 +25,7 @@ def of_designs(context: StudyContext, designs: Sequence[Record | Candidate]) -> 
         By key of a design, least and most of each cost: by the factors that hold for the design today, around what was
         recorded where something was. Nothing for a study whose costs are not of cimbo's chip model.
     """
-    evaluator = _own_evaluator(context)
+    evaluator = own_evaluator(context)
     if evaluator is None:
         return {}
     found: dict[str, Bars] = {}
@@ -57,7 +57,15 @@ def told(bars: Bars, metric: str) -> str:
     return f"{low:.3g} to {high:.3g} by published chips"
 
 
-def _own_evaluator(context: StudyContext) -> JointEvaluator | None:
+def own_evaluator(context: StudyContext) -> JointEvaluator | None:
+    """Find the evaluator of a study whose costs are of cimbo's own chip model.
+
+    Args:
+        context: The study.
+
+    Returns:
+        The evaluator; None where the costs are another simulator's or nobody's.
+    """
     try:
         evaluator = context.evaluator
     except BadInput:  # made in Python, where genes may mean anything

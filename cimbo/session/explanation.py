@@ -14,12 +14,12 @@ from cimbo.analysis.neighbours import BETTER, TRADE, UNDECIDED
 from cimbo.errors import BadInput
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.simulators.zigzag import is_installed
-from cimbo.hardware.chip import DEFAULT_GENES
 from cimbo.problem.objectives import Constraint
 from cimbo.session.bounds import zigzag_costs
 from cimbo.session.context import StudyContext
 from cimbo.session.design import find
 from cimbo.session.predicted_steps import predicted_steps
+from cimbo.session.schedule_words import schedule_told
 from cimbo.session.simulated_layers import simulated_layers
 from cimbo.session.simulation import layer_row, layer_rows_said
 from cimbo.storage import Record
@@ -198,24 +198,6 @@ def _breakdown(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:
     if breakdown["is_bound"]:
         breakdown |= _by_zigzag(context, key, here)
     return breakdown
-
-
-def schedule_told(chip: Mapping[str, Any], *, is_resident: bool) -> str:
-    """Say how a chip runs its network, and what that was chosen by.
-
-    Args:
-        chip: Genes of the chip.
-        is_resident: Whether all weights stay on it.
-
-    Returns:
-        A line such as "all weights stay on the chip (chosen by schedule = edp)".
-    """
-    weights = "weights are loaded again in each inference, some layers' perhaps not"
-    if is_resident:
-        weights = "all weights stay on the chip between inferences"
-    goal = chip.get("schedule", DEFAULT_GENES["schedule"])
-    order = chip.get("execution", DEFAULT_GENES["execution"])
-    return f"{weights}; {order} (chosen by schedule = {goal})"
 
 
 def _by_zigzag(context: StudyContext, key: str, here: Placed) -> dict[str, Any]:

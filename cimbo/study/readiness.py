@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from cimbo.errors import BadInput, choose_from
+from cimbo.evaluation.undeclared_files import undeclared_files
 from cimbo.execution.crash_guard import GUARD
+from cimbo.plugins import OPENED_FILES
 from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.space import Params, canonical_key
 from cimbo.storage.store import IN_MEMORY
 from cimbo.study.ask_tell import measured_under_its_name
 from cimbo.study.interrupted import runs_code_of_a_user
 from cimbo.study.log import StudyLog
+
+logger = logging.getLogger("cimbo")
 
 # So many designs are tried before a search is refused: with some simulators every twentieth
 # design fails.
@@ -77,8 +82,12 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
         if not runs_code_of_a_user(evaluate):
             _try(log, evaluate)
             return
-        with GUARD.watching("one of the first designs, tried before the search,"):
+        guard = GUARD.watching("one of the first designs, tried before the search,")
+        with guard, OPENED_FILES.watching():
             _try(log, evaluate)
+        told = undeclared_files(evaluate, OPENED_FILES.paths)
+        if told is not None:
+            logger.warning(told)
 
 
 def _works(log: StudyLog) -> bool:

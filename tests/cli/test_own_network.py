@@ -78,7 +78,9 @@ def test_a_given_chip_its_schedule_and_what_is_searched_of_it_are_told(folder, c
     assert run(["status", "--study", "a.db"]) == 0
     assert "rows=64" in capsys.readouterr().out
     assert run(["show", "--study", "a.db"]) == 0
-    assert "adc_bits" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "adc_bits" in shown
+    assert "all weights stay on the chip between inferences" in shown
     assert run(["explain", "--study", "a.db"]) == 0
     said = capsys.readouterr().err
     assert "schedule: all weights stay on the chip between inferences" in said

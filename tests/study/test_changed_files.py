@@ -136,3 +136,15 @@ def test_what_an_earlier_release_did_not_tell_is_no_change():
     other = {"network": {**now["network"], "accuracy_file": "sha256:2"}}
     assert changes(older, other) == ["network.accuracy_file was 'sha256:1', is 'sha256:2'"]
     assert changes(now, other) == []  # a comment
+
+
+@pytest.mark.parametrize(
+    ("text", "table"), [(OF_A_NETWORK, "network"), (OF_A_FUNCTION, "evaluator")]
+)
+def test_a_file_that_is_read_and_not_declared_is_warned_of(folder, text, table):
+    first = optimize(folder, text, 2)
+    assert "reads weights.txt, which the study does not name" in first.stderr
+    assert f'[{table}] files = ["weights.txt"]' in first.stderr
+    (folder / "s.db").unlink()
+    declared = optimize(folder, text, 2, 'files = ["weights.txt"]')
+    assert "does not name" not in declared.stderr
