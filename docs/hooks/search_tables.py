@@ -108,15 +108,20 @@ def timed_methods() -> str:
 
 
 def ablations() -> str:
-    """What one changed choice of the loop costs."""
+    """What one changed choice of the search is worth, paired with the search as it is."""
     data = benchmark("ablation.json")
-    rows = []
-    for name, found in data["variants"].items():
-        half, full, seconds = (f"{found[key]:.3g}" for key in ("half", "full", "overhead_s"))
-        rows.append([name, half, full, seconds])
+    found = data["summary"]
     budget = data["budget"]
-    head = ["changed", f"after {budget // 2}", f"after {budget}", "s an evaluation"]
-    return markdown(head, rows)
+    rows = []
+    for name, each in found["variants"].items():
+        cells = [f"{each[key]:.2f}" for key in ("half", "full", "overhead_s")]
+        gap, better = "", ""
+        if name != "as it is":
+            gap = f"{each['difference']:+.3f} ± {each['interval']:.3f}"
+            better = f"{each['better']} of {len(found['problems'])}"
+        rows.append([name, *cells, gap, better])
+    head = ["changed", f"median after {budget // 2}", f"after {budget}", "CPU-s an evaluation"]
+    return markdown([*head, f"difference after {budget}", "better on"], rows)
 
 
 def fidelities() -> str:
