@@ -102,7 +102,7 @@ def draw(found: list[dict[str, Any]]) -> str:
         bottom += len(rows(study)) * ROW + GAP
     bottom += 4 - GAP
     title = "Speed-up over the baseline at its accuracy (within 0.3 points; reviews-minilm 0.5) and area"
-    below = "bars: geometric mean of the seeds, 95 % interval; dashed: CiMNet's 1.7× and 3.1×"
+    below = "bars: geometric mean of seeds, 95 %; dashed: CiMNet's 1.7× and 3.1× (ViT-B, ImageNet)"
     drawn = [label((LEFT, 20), title, font_weight="bold"), label((LEFT, 38), below), *scale(bottom)]
     for study, top in zip(found, tops, strict=True):
         drawn += bars(study, top)
