@@ -122,10 +122,11 @@ def test_doctor_evaluates_no_more_than_a_few_seconds_have_room_for(takes_s, eval
     problem = preset("fmnist-vit").problem
     clock = iter(np.arange(0.0, 100.0, takes_s).tolist())
     monkeypatch.setattr("cimbo.session.health.time.perf_counter", lambda: next(clock))
-    design, metrics, taken = health._evaluated(lambda design: {"accuracy": 1.0}, problem.space)
-    assert problem.space.rows([design]).shape[0] == 1
-    assert metrics == {"accuracy": 1.0}
-    assert taken == pytest.approx([takes_s] * evaluated)
+    found = health._evaluated(lambda design: {"accuracy": 1.0}, problem.space)
+    assert problem.space.rows([found.design]).shape[0] == 1
+    assert found.metrics == {"accuracy": 1.0}
+    assert found.seconds == pytest.approx([takes_s] * evaluated)
+    assert not found.failures
 
 
 @pytest.mark.parametrize("name", ["vit-b", "ofa-mobilenetv3", "bert-base", "cimbo", "gp"])
