@@ -16,7 +16,7 @@ from cimbo.problem.preferences import knees
 from cimbo.session.context import StudyContext
 from cimbo.session.error_bars import of_designs
 from cimbo.session.optimize import optimizer_options
-from cimbo.session.text import check_writable, write_text
+from cimbo.session.text import check_writable, genes_text, write_text
 from cimbo.session.unvalidated import unvalidated_told
 from cimbo.storage import Record
 
@@ -253,6 +253,8 @@ def _provenance(context: StudyContext) -> dict[str, str]:
     about = {}
     if context.accuracy_provenance:
         about["accuracy"] = str(context.accuracy_provenance["label"])
+    if context.chip_properties:
+        about["every chip"] = genes_text(context.chip_properties)
     told = unvalidated_told(context, context.study.pareto())
     if told is not None:
         about["chip model"] = told.removeprefix("note: ")

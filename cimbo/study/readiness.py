@@ -86,6 +86,7 @@ def get_ready(log: StudyLog, evaluate: object, *, is_here: bool) -> None:
         with guard, OPENED_FILES.watching():
             _try(log, evaluate)
         told = undeclared_files(evaluate, OPENED_FILES.paths)
+        OPENED_FILES.paths.clear()
         if told is not None:
             logger.warning(told)
 

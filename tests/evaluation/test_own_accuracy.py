@@ -270,7 +270,10 @@ def test_what_no_accuracy_is_ends_a_search_before_it_begins(study, capsys, funct
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert told in line
     assert f":{function}" in line
-    assert ".py" not in line
+    # Where code raised an error it is said of what type, and on which line
+    is_error = function == "raises"
+    assert (".py:" in line) == is_error
+    assert ("Error: " in line) == is_error
 
 
 def test_a_wrong_answer_in_a_search_names_the_function(study):

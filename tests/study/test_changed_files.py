@@ -143,7 +143,7 @@ def test_what_an_earlier_release_did_not_tell_is_no_change():
 )
 def test_a_file_that_is_read_and_not_declared_is_warned_of(folder, text, table):
     first = optimize(folder, text, 2)
-    assert "reads weights.txt, which the study does not name" in first.stderr
+    assert first.stderr.count("reads weights.txt, which the study does not name") == 1
     assert f'[{table}] files = ["weights.txt"]' in first.stderr
     (folder / "s.db").unlink()
     declared = optimize(folder, text, 2, 'files = ["weights.txt"]')
