@@ -159,7 +159,7 @@ def _parsed(source: bytes) -> ast.Module | None:
 
 
 def _code_lines(source: bytes, tree: ast.Module) -> Iterator[str]:
-    """The lines of a source without comments, docstrings and empty lines; lines inside of texts stay.
+    """The lines of a source without comments, docstrings and empty lines; lines inside of string literals stay.
 
     The text itself is hashed, not the tree or the tokens: these differ between versions of Python.
 
@@ -177,7 +177,7 @@ def _code_lines(source: bytes, tree: ast.Module) -> Iterator[str]:
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         (first, start), (last, _) = token.start, token.end
         if token.type == tokenize.COMMENT:
-            lines[first - 1] = lines[first - 1][:start]
+            lines[first - 1] = lines[first - 1][:start].rstrip()
         elif last > first and token.type not in LINE_ENDS:
             inside_texts.update(range(first + 1, last + 1))
     for number, line in enumerate(lines, start=1):

@@ -263,19 +263,24 @@ def columns_of_weight(array: ArraySizes, weight_bits: Floats) -> WeightColumns:
 
 
 def weighing_adders(array: ArraySizes, weight: WeightColumns) -> tuple[Floats, Floats]:
-    """Count the one-bit adders that make one sum of a weight out of its parts.
+    """Count the one-bit adders that put a weight's result together from its partial results.
 
-    Parts of binary weight are added in a tree of ripple adders. With n parts of w bits it has
-    w (n - 1) + n (log2 n - 1/2) one-bit adders: each level of the tree is wider than the one before.
+    A partial result is what one slice of the weight gives (analog), or one of the input bits that
+    enter at once (digital). The i-th counts 2^i times, so partial results are shifted and added,
+    two by two, in a tree of ripple adders. For p of them with w bits each, level k of that tree
+    has p / 2^k adders, wider from level to level; together w (p - 1) + p (log2 p - 1/2) one-bit
+    adders.
 
     Args:
         array: The arrays, (n,).
         weight: What a weight takes of them, (n,).
 
     Returns:
-        Adders that weigh and add the slices of a weight (analog) or the input bits of one step
-        (digital), and adders that join the sums of its trees, (n,) each.
+        One-bit adders of that tree, and one-bit adders that join the results of the adder trees
+        of one weight (0 in analog arrays), (n,) each.
     """
+    # Width of the result of a whole weight. That of one adder tree of several is narrower; the
+    # model takes the whole width there too, on the safe side.
     tree_width = weight.held_bits + np.ceil(np.log2(array.rows_active))
     parts = np.where(array.is_digital, array.dac_bits, weight.slices)
     width = np.where(array.is_digital, tree_width, array.adc_bits)

@@ -60,23 +60,24 @@ def role_features(workloads: Sequence[Workload], chips: Mapping[str, Floats]) ->
 
 
 def grid_features(grid: Grid, chips: Mapping[str, Floats]) -> Columns:
-    """Derive the features of the layers of a grid; see `role_features`.
+    """Derive the features that follow from the layers and the chips together.
 
     Args:
-        grid: The layers of n networks.
-        chips: Values (n,) of the chips' properties by role.
+        grid: The layers of n pairs of a network and a chip.
+        chips: Values (n,) by role, one for each pair.
 
     Returns:
-        Features (n,) beside the sizes of the networks.
+        Features (n,): those of `role_features` but ``log_macs`` and ``log_parameters``, which
+        are of the network alone.
     """
-    properties = _of_rows(grid, chips)
-    layers = _Layers(grid, properties)
+    properties_of_rows = _of_rows(grid, chips)
+    layers = _Layers(grid, properties_of_rows)
     columns: Columns = {}
-    fits = None
-    if {"rows", "columns"} <= properties.keys():
+    fits = None  # (n,): whether a pair's weights all lie in its arrays at once, none is reloaded
+    if {"rows", "columns"} <= chips.keys():
         tiles = layers.tiles()
         columns |= _logarithms(layers.of_arrays(tiles))
-        if "macros" in properties:
+        if "macros" in chips:
             fits = grid.sums(tiles * ~grid.layers.is_dynamic) <= chips["macros"]
             columns["fits"] = fits.astype(float)
     columns |= _logarithms(layers.times(fits))

@@ -198,5 +198,5 @@ def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None
         except (BadInput, sqlite3.Error):
             # A full disk or a lost file is reported when the evaluation is recorded, and a closed
             # store needs no leases: try again later
-            continue
-        del store  # while this thread sleeps, it does not keep the store alive
+            pass
+        del store  # while this thread sleeps, only the weak reference may outlast

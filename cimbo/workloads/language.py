@@ -92,12 +92,15 @@ class Decoder:
         return replace(of_prompt, loop=TokenLoop(step, tokens))
 
     def _run(self, name: str, span: Span) -> Workload:
-        """The workload of one run over the tokens of a span: all blocks and the head."""
-        cached = sum(block.cache_elements for block in self.blocks)
+        """The workload of one run over the tokens of a span: all blocks and the head.
+
+        Each layer is told the size of the whole network's cache, for all blocks share the memory.
+        """
+        token_elements = sum(block.cache_elements for block in self.blocks)  # of all blocks
         layers: list[Layer] = []
         for number, block in enumerate(self.blocks, 1):
-            layers += block_of_cache(f"block_{number}", block, span, cached)
-        layers += with_cache_size([self._head(span)], cached, span)
+            layers += block_of_cache(f"block_{number}", block, span, token_elements)
+        layers += with_cache_size([self._head(span)], token_elements, span)
         return Workload(name, tuple(layers), self._table_parameters())
 
     def _table_parameters(self) -> int:

@@ -162,7 +162,7 @@ def _trouble(program: Path) -> list[Lack]:
         )
     except OSError as error:
         return [
-            Lack(f"its program NeuroSim/main does not start ({error.strerror})", rebuild(program))
+            Lack(f"its program NeuroSim/main does not start ({error.strerror})", rebuild_advice(program))
         ]
     except subprocess.TimeoutExpired:
         return []  # it started, and waits for work
@@ -176,24 +176,25 @@ def _trouble(program: Path) -> list[Lack]:
     if "version `" in refused[0]:
         wanted = refused[0].split("version `")[-1].split("'")[0]
     return [
-        Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild(program))
+        Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild_advice(program))
     ]
 
 
-def rebuild(program: Path) -> str:
-    """Says how to build a program from the sources that its package brings.
+def rebuild_advice(program: Path) -> str:
+    """Say how to build NeuroSim from the sources that its Python package brings.
 
     Args:
-        program: Path of the program.
+        program: Where it is missing or does not start: PACKAGE/NeuroSim/main.
 
     Returns:
-        The shell commands, on one line.
+        Advice for an error message, on one line: the tools that it needs, and shell commands.
     """
+    package = program.parents[1]
     sources = "DNN_NeuroSim_V1.3/Inference_pytorch/NeuroSIM"
     steps = (
         f"cp drop_in/* {sources} && make -C {sources} clean all && cp {sources}/main NeuroSim/main"
     )
-    return f"with g++ and make: cd {quote(str(program.parents[1]))} && {steps}"
+    return f"with g++ and make: cd {quote(str(package))} && {steps}"
 
 
 def check(chip: Mapping[str, Any]) -> None:
@@ -244,14 +245,12 @@ def variables(chip: Mapping[str, Any], clock_ns: float) -> dict[str, Any]:
 
 @cache
 def _loader(folder: Path) -> Any:
-    """The package's own loader of its published macros."""
-    spec = spec_from_file_location("accelforge_macros", folder / "_load_spec.py")
-    if spec is None or spec.loader is None:
-        raise BadInput(
-            "simulator accelforge",
-            f"has no {folder / '_load_spec.py'}",
-            "install accelforge 1.0.467",
-        )
+    """Import the package's own loader of its published macros; BadInput where it has none."""
+    file = folder / "_load_spec.py"
+    spec = spec_from_file_location("accelforge_macros", file)
+    # A specification is made of a missing file, too; only running it would fail.
+    if spec is None or spec.loader is None or not file.is_file():
+        raise BadInput("simulator accelforge", f"has no {file}", "install accelforge 1.0.467")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -74,11 +74,12 @@ def from_onnx(
 
 
 def _at_batch(workload: Workload, input_shapes: InputSizes, batch: int | None) -> Workload:
-    """Count a file for ``batch`` inferences at once.
+    """Say how many inferences the layers of a file are, or repeat them.
 
-    A file with a free batch size was read at that size already. One whose inputs all begin with 1
-    is one inference, and is repeated. One whose inputs begin with another fixed size is a batch as
-    it stands.
+    There are three cases. A free batch size: the file was read at that size already. All inputs
+    begin with 1: the file is one inference, and its counts are multiplied by ``batch``. They begin
+    with another fixed size: the counts stay, and ``batch`` only says how many inferences they are
+    of. It may differ from that size, which need not be a batch.
 
     Args:
         workload: The file's workload as it was read.
