@@ -49,7 +49,7 @@ def fit(
             or another kind that ``predictors.find`` knows.
         noise: Standard deviations of the measurements in units of y, one for all or (n,); None when
             they are not known.
-        seed: Of everything random.
+        seed: Seed of everything random.
         log: Whether log y is modelled. None follows the schema; without one, it is true for
             positive y that span a factor of ten.
         mean: An older model whose features are among X's. It is used as mean function, and dropped
@@ -105,7 +105,7 @@ def fit_kinds(
         schema: The features and the target.
         kinds: Names of the kinds.
         noise: As for ``fit``.
-        seed: Of everything random.
+        seed: Seed of everything random.
 
     Returns:
         Models by kind, in the order asked for.
@@ -116,13 +116,13 @@ def fit_kinds(
     data = Measurements.of(X, y, schema, noise=noise, seed=seed)
     gp_fit = None
     if sum(kind in _BUILDS_ON_GP for kind in kinds) > 1:
-        gp_fit = gp.fit(_Standardised.of(data, None).task)
+        gp_fit = gp.fit(_Standardised.of(data, base=None).task)
     models: dict[str, Model] = {}
     for kind in kinds:
         if kind == "auto":
-            models[kind] = _fit(data, None, None)
+            models[kind] = _fit(data, kind=None, base=None)
         else:
-            models[kind] = _fit(data, kinds_.find(kind), None, gp_fit)
+            models[kind] = _fit(data, kinds_.find(kind), base=None, gp_fit=gp_fit)
     return models
 
 
@@ -310,7 +310,7 @@ def _with_mean(
     for name in old.schema.names:
         if name not in data.schema.names:
             return _with_reason(without_mean, f"older model dropped: rows lack {name!r}")
-    old_predictions = Base(old, 1.0, 0.0)(data.schema, data.encoded)
+    old_predictions = Base(old, slope=1.0, intercept=0.0)(data.schema, data.encoded)
     line = _line(old_predictions, data.modelled)
     with_mean = _fit(data, kind, Base.of(old, line, data.schema, data.encoded))
     error_with = with_mean.metadata["error"]

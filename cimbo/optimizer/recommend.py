@@ -132,7 +132,7 @@ def fit_surrogates(
     Args:
         search: Problem and surrogates.
         state: The log.
-        seed: Of the fits.
+        seed: Seed of the fits.
 
     Returns:
         Metric to surrogate, for each metric that the search needs; empty where fewer than
@@ -194,7 +194,7 @@ def _sobol(
         search: Problem, surrogates and limits.
         state: The log.
         n: How many designs.
-        seed: Of the sequence.
+        seed: Seed of the sequence.
 
     Returns:
         At most ``n`` candidates, in the order of the sequence but for infeasible ones, which come last.
@@ -327,7 +327,7 @@ class _Samples:
             model: The surrogates as scores and violations.
             pending: (p, d) rows of the designs under way.
             pool: (n, d) rows of the pool.
-            seed: Of the samples.
+            seed: Seed of the samples.
 
         Returns:
             The samples. By how much evaluated designs break constraints, and that they did not fail,
@@ -357,8 +357,8 @@ def _baseline(search: Search, samples: _Samples) -> NDArray[np.intp]:
     n_evaluated = len(samples.evaluated)
     # Designs that the fixed genes exclude teach the surrogates, but need not be improved on. Evaluated
     # designs are feasible in all samples or in none, so that the first one tells.
-    counts = samples.is_feasible()[0, :n_evaluated] & search.keeps(samples.evaluated)
-    on_front = np.flatnonzero(prune_baseline(samples.scores[:, :n_evaluated], counts))
+    may_be_baseline = samples.is_feasible()[0, :n_evaluated] & search.keeps(samples.evaluated)
+    on_front = np.flatnonzero(prune_baseline(samples.scores[:, :n_evaluated], may_be_baseline))
     return np.concatenate([on_front, np.arange(n_evaluated, samples.first_of_pool)])
 
 

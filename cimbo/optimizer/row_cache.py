@@ -32,7 +32,7 @@ class RowCache:
         listed = list(designs)
         new = {key: params for key, params in listed if key not in self._known}
         self._known.update(zip(new, self.space.rows(new.values()), strict=True))
-        found = [self._known[key] for key, _ in listed]
-        if found:
-            return np.stack(found)
+        rows = [self._known[key] for key, _ in listed]
+        if rows:
+            return np.stack(rows)
         return self.space.rows([])

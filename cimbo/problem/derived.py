@@ -155,14 +155,14 @@ class DerivedMetrics:
             By name of the metric what it was computed of, in words.
         """
         known = {**(params or {}), **self.completed(metrics, params)}
-        found = {}
+        reasons = {}
         for name, expression in self.expressions.items():
             parts = {part: finite(known.get(part)) for part in expression.names}
             if name in known or any(value is None for value in parts.values()):
                 continue
-            of = ", ".join(f"{part} is {value:g}" for part, value in parts.items())
-            found[name] = f"{expression.text!r} has no finite value where {of}"
-        return found
+            values = ", ".join(f"{part} is {value:g}" for part, value in parts.items())
+            reasons[name] = f"{expression.text!r} has no finite value where {values}"
+        return reasons
 
     def parts(self, name: str) -> tuple[str, ...]:
         """Names the measured metrics and genes that a metric is made of.

@@ -124,13 +124,15 @@ def _explained_variances(process: GaussianProcess) -> Array:
 
 
 def _matern_variances(process: GaussianProcess) -> Array:
-    """(lengthscales,) v * var(x) / lengthscale^2, summed over the columns x that share a lengthscale."""
+    """(lengthscales,) how much the Matern parts vary with the columns of each lengthscale."""
+    # For each column x: the part's variance times var(x) / lengthscale^2, x's variance in units of its lengthscale.
+    # Columns that share a lengthscale are summed.
     lengthscales = np.exp(process.hyper.log_lengthscales)
     variances = np.exp(process.hyper.log_matern_variances)
     by_lengthscale = np.zeros(len(lengthscales))
     for variance, part in zip(variances, process.train.matern, strict=True):
-        of_columns = variance * part.points.var(axis=0) / lengthscales[part.owners] ** 2
-        np.add.at(by_lengthscale, part.owners, of_columns)
+        column_terms = variance * part.points.var(axis=0) / lengthscales[part.owners] ** 2
+        np.add.at(by_lengthscale, part.owners, column_terms)
     return by_lengthscale
 
 

@@ -46,7 +46,7 @@ def train(
     Args:
         encoded: (n, k) encoded rows.
         y: (n,) standardised targets.
-        seed: Of the rows and columns that each tree is shown.
+        seed: Seed of the rows and columns that each tree is shown.
         weight: (n,) weight of each row; all equal when None.
 
     Returns:
@@ -181,20 +181,20 @@ class Boosted:
         return State({"noise": self.noise}, {}, boosters)
 
 
-def _jackknife(each: Array) -> tuple[Array, Array]:
+def _jackknife(predictions: Array) -> tuple[Array, Array]:
     """Mean (...) over the predictions of K members (K, ...), and their deviations (K, ...) times sqrt((K - 1) / K).
 
     The squares of these deviations sum to the jackknife's variance.
 
     Args:
-        each: (K, ...) predictions of every member.
+        predictions: (K, ...), of every member.
 
     Returns:
         Mean (...), and scaled deviations (K, ...).
     """
-    n_members = len(each)
-    mean = each.mean(0)
-    return mean, (each - mean) * np.sqrt((n_members - 1) / n_members)
+    n_members = len(predictions)
+    mean = predictions.mean(0)
+    return mean, (predictions - mean) * np.sqrt((n_members - 1) / n_members)
 
 
 def _member_name(number: int) -> str:

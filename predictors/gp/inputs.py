@@ -139,12 +139,13 @@ class KernelFeatures:
     @cached_property
     def sizes(self) -> Sizes:
         """How many hyper-parameters a kernel of these inputs has."""
-        fine = len(self.schema.features)
+        of_features = len(self.schema.features)  # a lengthscale for each feature
         has_basis = self.basis is not None
         if not self.shared:
-            return Sizes((fine,), LINEAR_PARTS, has_basis)
-        coarse = len(self.shared) + len(self._single)
-        return Sizes((fine, coarse), LINEAR_PARTS + LINEAR_PARTS_OF_SHARED, has_basis)
+            return Sizes((of_features,), LINEAR_PARTS, has_basis)
+        # A second Matern part sees each group of shared features as one number, its total.
+        of_totals = len(self.shared) + len(self._single)
+        return Sizes((of_features, of_totals), LINEAR_PARTS + LINEAR_PARTS_OF_SHARED, has_basis)
 
     def inputs(self, encoded: Array) -> KernelInputs:
         """Compute the kernel inputs of rows.
@@ -222,7 +223,8 @@ class KernelFeatures:
         identity = np.eye(len(self.schema.features))
         kinds = np.array([f.kind for f in self.schema.features])
         numeric = identity[kinds == "numeric"]
-        # In the order of _linear. _curved gives two columns for each number: itself and its bend.
+        # Block for block in the order of _linear: ordinals, levels (one-hot), numerics and their bends, then the
+        # totals of groups, their bends, and how many features of a group are at each of its levels.
         blocks = [
             identity[kinds == "ordinal"],
             identity[self._level_owners],
