@@ -85,8 +85,7 @@ def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
     weighted = a.linear * hyper.linear_variances(a.group)
     covariance = matern_covariance(hyper, a, b)
     covariance += weighted @ np.swapaxes(b.linear, -1, -2)
-    covariance += 1.0
-    return covariance
+    return covariance + 1.0
 
 
 def variance(hyper: Hyper, a: KernelInputs) -> Array:

@@ -163,10 +163,10 @@ def bounds(sizes: Sizes) -> list[tuple[float, float]]:
         Least and largest value of each packed log hyper-parameter.
     """
     # In the order in which Hyper.pack joins them
-    lengthscales = [LENGTHSCALE_BOUNDS] * sum(sizes.lengthscales)
-    matern = [MATERN_BOUNDS] * len(sizes.lengthscales)
-    linear = [LINEAR_BOUNDS] * len(linear_log_variances(sizes))
-    return lengthscales + matern + linear + [NOISE_BOUNDS]
+    n_linear = len(linear_log_variances(sizes))
+    ranges = [LENGTHSCALE_BOUNDS] * sum(sizes.lengthscales)
+    ranges += [MATERN_BOUNDS] * len(sizes.lengthscales)
+    return [*ranges, *[LINEAR_BOUNDS] * n_linear, NOISE_BOUNDS]
 
 
 def _log_lengthscales(sizes: Sizes, offset: float) -> Array:

@@ -105,6 +105,14 @@ def test_texts_with_empty_lines_and_hashes_are_code(folder, monkeypatch):
     assert len(found) == 4
 
 
+def test_a_comment_behind_a_long_text_is_no_code(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "texts.py").write_text("TEXT = '''a\n  b'''\n")
+    before = code_of_module("texts")
+    (folder / "texts.py").write_text("TEXT = '''a\n  b'''  # a word\n")
+    assert code_of_module("texts") == before
+
+
 def test_packages_and_relative_imports_are_followed_and_what_is_installed_is_not(
     tmp_path, monkeypatch
 ):
