@@ -162,7 +162,10 @@ def _trouble(program: Path) -> list[Lack]:
         )
     except OSError as error:
         return [
-            Lack(f"its program NeuroSim/main does not start ({error.strerror})", rebuild_advice(program))
+            Lack(
+                f"its program NeuroSim/main does not start ({error.strerror})",
+                rebuild_advice(program),
+            )
         ]
     except subprocess.TimeoutExpired:
         return []  # it started, and waits for work
@@ -176,7 +179,10 @@ def _trouble(program: Path) -> list[Lack]:
     if "version `" in refused[0]:
         wanted = refused[0].split("version `")[-1].split("'")[0]
     return [
-        Lack(f"its program NeuroSim/main needs {wanted}, which this system lacks", rebuild_advice(program))
+        Lack(
+            f"its program NeuroSim/main needs {wanted}, which this system lacks",
+            rebuild_advice(program),
+        )
     ]
 
 
