@@ -17,7 +17,8 @@ def interval_90(
 
     An amount (a time, an energy, an area, ...) is never below zero and is modelled by its logarithm:
     its interval is that of the log-normal distribution of this mean and standard deviation, whose
-    ends are positive. Anything else is taken as normally distributed.
+    ends are positive. No such distribution has a mean of 0 or less. There, and for any other
+    metric, the interval is that of the normal distribution, whose ends may be negative.
 
     Args:
         metric: Name of the metric, which ends in its unit.
@@ -27,16 +28,16 @@ def interval_90(
     Returns:
         Lower and upper ends (n,), in that unit.
     """
-    middle = np.asarray(mean, float)
-    spread = np.asarray(std, float)
-    low = middle - NORMAL_QUANTILE_95 * spread
-    high = middle + NORMAL_QUANTILE_95 * spread
+    means = np.asarray(mean, float)
+    stds = np.asarray(std, float)
+    low = means - NORMAL_QUANTILE_95 * stds
+    high = means + NORMAL_QUANTILE_95 * stds
     if not is_amount(metric):
         return low, high
-    is_positive = middle > 0
-    safe = np.where(is_positive, middle, 1.0)
-    deviation = np.sqrt(np.log1p((spread / safe) ** 2))
-    median = np.log(safe) - deviation**2 / 2
-    low = np.where(is_positive, np.exp(median - NORMAL_QUANTILE_95 * deviation), low)
-    high = np.where(is_positive, np.exp(median + NORMAL_QUANTILE_95 * deviation), high)
+    has_log_normal = means > 0
+    safe_means = np.where(has_log_normal, means, 1.0)  # 1: any positive number, not used below
+    log_std = np.sqrt(np.log1p((stds / safe_means) ** 2))
+    log_mean = np.log(safe_means) - log_std**2 / 2
+    low = np.where(has_log_normal, np.exp(log_mean - NORMAL_QUANTILE_95 * log_std), low)
+    high = np.where(has_log_normal, np.exp(log_mean + NORMAL_QUANTILE_95 * log_std), high)
     return low, high

@@ -138,16 +138,19 @@ def stored(store: Store) -> Further:
 
 
 def merged(rows: list[Record], further: Further) -> list[Record]:
-    """Return the records, each design that was measured several times with the mean of all measurements.
+    """Replace the metrics of designs that were measured several times by the mean of their measurements.
+
+    Where measurements state fidelities, only those at the highest one count. A metric that these
+    lack is the mean of the others.
 
     Args:
         rows: Records as the file holds them.
-        further: Further measurements.
+        further: Further measurements, by key of the design.
 
     Returns:
-        A record for each row. One with a mean has every measurement under `REPLICATES_FIELD` in its
-        ``extra``, and one that was also measured in vain the reasons under `FAILURES_FIELD`. Failed
-        ones stay as they are.
+        A record for each row, in the same order. In its ``extra``, `REPLICATES_FIELD` lists every
+        measurement of a design that has several, and `FAILURES_FIELD` why further measurements
+        failed, if any did. Rows whose status is not "done" are returned as they are.
     """
     if not further.measured and not further.failed:
         return list(rows)
@@ -164,7 +167,7 @@ def merged(rows: list[Record], further: Further) -> list[Record]:
 
 
 def _with_mean(row: Record, further: list[Metrics]) -> Record:
-    """A row with the mean of all measurements of its design."""
+    """A row with the mean of its design's measurements at the highest fidelity."""
     every = [row.metrics, *further]
     names: dict[str, None] = {}
     for metrics in every:

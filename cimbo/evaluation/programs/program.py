@@ -127,9 +127,9 @@ class Program:
         answers = document.get("answers")
         is_list = isinstance(answers, list) and all(isinstance(each, dict) for each in answers)
         if not is_list or len(answers or []) != len(requests):
-            printed = "no list of answers"
-            if isinstance(answers, list):
-                printed = f"{len(answers)} answers"
+            printed = "no list of JSON objects"
+            if is_list:
+                printed = f"{len(answers or [])} answers"
             raise ProgramFailed(f"{self.name}: printed {printed} to {len(requests)} requests")
         return [Answer(each) for each in answers or []]
 

@@ -109,7 +109,7 @@ def _listed_names(text: str) -> tuple[str, ...]:
 def initializers(
     graph: Any, file: Path, prefix: str, parameters: ParameterCount
 ) -> Iterator[Tensor]:
-    """Reads the initializers of a graph.
+    """Read the initializers of a graph, and count each stored tensor once.
 
     Args:
         graph: A GraphProto.
@@ -123,22 +123,48 @@ def initializers(
     Raises:
         BadInput: When one has a negative size, or more elements than any network's.
     """
-    origins, names = _origins(graph), {proto.name for proto in graph.initializer}
+    origins = _origins(graph)
+    names = {proto.name for proto in graph.initializer}
     for proto in graph.initializer:
         origin = origins.get(proto.name, Origin())
-        # A tensor folded from one other stored tensor is that one in another form, and counts as it
-        stored_originals = [name for name in origin.folded_from if name in names]
-        source = prefix + (stored_originals[0] if len(stored_originals) == 1 else proto.name)
-        if source == prefix + proto.name:
+        counted_as = _counted_as(proto.name, origin, names)
+        source = prefix + counted_as
+        if counted_as == proto.name:  # otherwise it is counted where its original is read
             _store(proto, source, origin, parameters)
         yield _stored(proto, file, source)
     for sparse in graph.sparse_initializer:
-        shape, element_type = tuple(sparse.dims), sparse.values.data_type
-        source = prefix + sparse.values.name
-        parameters.store(source, math.prod(shape), element_type)
-        sources = frozenset({source})
-        name, bits = sparse.values.name, bits_of(element_type)
-        yield Tensor(name, shape, element_type, constant=True, sources=sources, bits=bits)
+        yield _stored_sparse(sparse, file, prefix, parameters)
+
+
+def _counted_as(name: str, origin: Origin, names: set[str]) -> str:
+    """The name by which a tensor's elements are counted: its original's, where the exporter folded it from just one."""
+    originals = [original for original in origin.folded_from if original in names]
+    if len(originals) == 1:
+        return originals[0]
+    return name
+
+
+def _stored_sparse(sparse: Any, file: Path, prefix: str, parameters: ParameterCount) -> Tensor:
+    """What is known of a sparse tensor, which is counted with its zeros."""
+    name, element_type, shape = sparse.values.name, sparse.values.data_type, tuple(sparse.dims)
+    _check_shape(file, name, shape)
+    source = prefix + name
+    parameters.store(source, math.prod(shape), element_type)
+    return Tensor(
+        name,
+        shape,
+        element_type,
+        constant=True,
+        sources=frozenset({source}),
+        bits=bits_of(element_type),
+    )
+
+
+def _check_shape(file: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Refuse negative sizes, and more elements than any network's."""
+    if any(size < 0 for size in shape):
+        raise BadInput(f"{file}: {name}", f"has the sizes {list(shape)}", "export it again")
+    check_sizes(str(file), name, shape)
 
 
 def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) -> None:
@@ -153,9 +179,7 @@ def _store(proto: Any, source: str, origin: Origin, parameters: ParameterCount) 
 def _stored(proto: Any, file: Path, source: str) -> Tensor:
     """What is known of a stored tensor; ``source``: the name by which it is counted."""
     shape = tuple(proto.dims)
-    if any(size < 0 for size in shape):
-        raise BadInput(f"{file}: {proto.name}", f"has the sizes {list(shape)}", "export it again")
-    check_sizes(str(file), proto.name, shape)
+    _check_shape(file, proto.name, shape)
     return Tensor(
         proto.name,
         shape,
