@@ -11,6 +11,7 @@ evaluated by a job of a queue, a script or a person. It ends at its time by the 
 when its evaluation is told, or when it is taken back.
 """
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -193,10 +194,8 @@ def _beat(reference: "weakref.ref[Renewable]", stopped: threading.Event) -> None
         store = reference()
         if store is None:
             return
-        try:
+        # A full disk or a lost file is reported when the evaluation is recorded, and a closed store
+        # needs no leases: try again later
+        with contextlib.suppress(BadInput, sqlite3.Error):
             store.renew()
-        except (BadInput, sqlite3.Error):
-            # A full disk or a lost file is reported when the evaluation is recorded, and a closed
-            # store needs no leases: try again later
-            pass
         del store  # while this thread sleeps, only the weak reference may outlast

@@ -92,11 +92,9 @@ class Decoder:
         return replace(of_prompt, loop=TokenLoop(step, tokens))
 
     def _run(self, name: str, span: Span) -> Workload:
-        """The workload of one run over the tokens of a span: all blocks and the head.
-
-        Each layer is told the size of the whole network's cache, for all blocks share the memory.
-        """
-        token_elements = sum(block.cache_elements for block in self.blocks)  # of all blocks
+        """The workload of one run over the tokens of a span: all blocks and the head."""
+        # Of all blocks: each layer is told the whole network's cache, for all share the memory
+        token_elements = sum(block.cache_elements for block in self.blocks)
         layers: list[Layer] = []
         for number, block in enumerate(self.blocks, 1):
             layers += block_of_cache(f"block_{number}", block, span, token_elements)
