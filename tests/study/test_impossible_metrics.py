@@ -137,6 +137,8 @@ def test_a_network_that_is_no_family_is_checked(tmp_path, monkeypatch, capsys):
 def test_the_errors_of_silicon_need_no_number(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert searched(tmp_path, {}) == 0
-    assert run(["robust", "--silicon", "--study", "s.db", "--draws", "5"]) == 0
+    # The chips of this study are its own: the option is understood, and refused for that
+    assert run(["robust", "--silicon", "--study", "s.db", "--draws", "5"]) == 2
+    assert "--silicon: has no effect here" in capsys.readouterr().err
     assert run(["robust", "--silicon", "x", "--study", "s.db"]) == 2
     assert "'x' is not a valid float" in capsys.readouterr().err
