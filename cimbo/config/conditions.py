@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cimbo import hardware
-from cimbo.config.gene_values import check_range_end, read_gene
+from cimbo.config.gene_values import early_end, read_gene
 from cimbo.config.tables import Gene, StudyTable
 from cimbo.errors import check_known
 from cimbo.hardware.array_description import FAMILY_ALIASES
 from cimbo.hardware.chip import GENE_WORDS
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import Choice
+
+logger = logging.getLogger("cimbo")
 
 Values = list[Any]
 
@@ -56,21 +59,23 @@ def _listed_values(tables: StudyTable) -> dict[str, Values]:
     return listed
 
 
-def check_ranges(tables: StudyTable) -> None:
-    """Check that each range of a study's genes ends where it says.
+def warn_of_early_ends(tables: StudyTable) -> None:
+    """Log a warning for each range of a study's genes that ends below its ``high``.
 
     Args:
         tables: The description of the study.
 
     Raises:
-        BadInput: For a range whose steps do not meet its ``high``.
+        BadInput: For a range that is none.
     """
     for name in ("architecture", "network", "hardware"):
         table = getattr(tables, name)
         if table is None:
             continue
         for gene, values in table.genes.items():
-            check_range_end(f"{name}.genes.{gene}", values)
+            line = early_end(f"{name}.genes.{gene}", values)
+            if line is not None:
+                logger.warning(line)
 
 
 def _add_values(possible: dict[str, Values], table: str, genes: Mapping[str, Gene]) -> None:

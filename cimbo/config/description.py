@@ -15,7 +15,7 @@ from cimbo.config.baseline import (
     largest_network_costs,
 )
 from cimbo.config.checking import checked
-from cimbo.config.conditions import check_conditions, check_ranges
+from cimbo.config.conditions import check_conditions, warn_of_early_ends
 from cimbo.config.evaluators import joint_evaluator, refuse_unused_stages, whole_evaluator
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import (
@@ -101,7 +101,7 @@ class Config:
         # Earlier releases allowed a condition that never holds, and dropped its gene: their files open
         if not self.is_stored:
             check_conditions(self.tables, self._family_genes())
-            check_ranges(self.tables)
+            warn_of_early_ends(self.tables)
         constraints = list(self.tables.hardware.constraints)
         if self.tables.architecture is not None:
             constraints += self.tables.architecture.constraints

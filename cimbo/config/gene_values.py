@@ -51,22 +51,27 @@ def read_gene(where: str, gene: Gene) -> Condition:
     return Condition(values, gene.active_if or None)
 
 
-def check_range_end(where: str, gene: Gene) -> None:
-    """Check that a range of steps ends at its ``high``, as a reader takes it to.
+def early_end(where: str, gene: Gene) -> str | None:
+    """Tell where a range ends whose steps do not meet its ``high``, as a reader may take them to.
 
     Args:
         where: Its place, for messages.
         gene: What the study says of the gene.
 
+    Returns:
+        A line that names the last number of the range; None where that is ``high``, or the gene
+        is no range.
+
     Raises:
-        BadInput: The steps do not meet ``high``; the message names the last number below it.
+        BadInput: For a range that is none.
     """
     if isinstance(gene, list) or gene.values is not None or gene.high is None:
-        return
+        return None
     last = _numbers_of_range(where, gene)[-1]
     if gene.count is None and isinstance(last, int | float) and last < gene.high / RANGE_ENDS:
-        what = f"ends at {last:g}, below its high {gene.high:g}: the steps do not meet it"
-        raise BadInput(where, what, f"write high = {last:g}, another step, or count")
+        found = f"{where}: ends at {last:g}, below its high {gene.high:g}: the steps do not meet it"
+        return f"{found}; write high = {last:g}, another step, or count, if that is not meant"
+    return None
 
 
 def _check_no_range(where: str, gene: GeneTable) -> None:

@@ -44,7 +44,9 @@ class GeneTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     low: Annotated[float | None, Meta(description="First number of a range.")] = None
     high: Annotated[
         float | None,
-        Meta(description="Last number of a range, which its steps have to meet."),
+        Meta(
+            description="Last number of a range; steps that do not meet it end below it, with a warning."
+        ),
     ] = None
     step: Annotated[
         float | None,
