@@ -89,7 +89,8 @@ def with_vector_unit(
     """
     arrays, unit = either
     # ZigZag knows no vector unit, so with its way of counting any kind of array takes the products.
-    array_may_hold = holds_attention(tiling.chip.is_digital) | tiling.has_zigzag_counting
+    is_counted_as_zigzag = tiling.chip.zigzag_counting > 0
+    array_may_hold = holds_attention(tiling.chip.is_digital) | is_counted_as_zigzag
     arrays_cannot = ~array_may_hold | tiling.chip.is_rram | (available < 1)
     on_unit = (unit.cycles < arrays.cycles) | (tiling.layers.is_dynamic & arrays_cannot)
     return Schedule(

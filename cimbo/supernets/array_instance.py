@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cimbo.errors import BadInput
 from cimbo.hardware.array_description import (
     ARRAY_GENES,
     USUAL_CONDITIONS,
@@ -99,11 +100,15 @@ def arrays(
         chip; but if it has stages of few bits, digital arrays, which only round operands.
 
     Raises:
-        BadInput: As ``describe_array`` does.
+        BadInput: As ``describe_array`` does, and for analog arrays of a chip that is counted as
+            ZigZag counts: there they compute attention, whose errors no accuracy here has.
     """
     if "array" not in design and "adc_bits" not in design:
         if not any(is_precision_gene(name) for name in design):
             return None
         design = {**design, "array": "digital_sram"}
     array = describe_array({"rows": DEFAULT_ROWS, **design}, conditions)
+    if design.get("zigzag_counting") and not array.is_digital:
+        wrong = "is 1, so that analog arrays hold attention, whose errors no accuracy has"
+        raise BadInput("zigzag_counting", wrong, "leave it out where accuracy is measured")
     return ArrayInstance(with_ideal_converters(array) if ideal else array, seed)

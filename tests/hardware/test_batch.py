@@ -64,3 +64,16 @@ def test_many_at_once_are_each_alone(name):
         alone = simulate(workload, BASELINE_CHIP)
         for metric in ("inferences_per_s", "energy_per_inference_uj", "dram_bytes"):
             assert together[metric][index] == pytest.approx(alone[metric], rel=1e-9)
+
+
+def test_a_chip_counted_as_zigzag_counts_changes_none_beside_it():
+    family = network("fmnist-vit")
+    workload = family.workload(family.largest())
+    analog = {**CHIP, "array": "charge_sram", "planes": 8, "pes": 64, "vector_lanes": 4}
+    as_zigzag = {**analog, "zigzag_counting": 1}
+    together = simulate_batch(workload, [analog, as_zigzag])
+    for index, chip in enumerate((analog, as_zigzag)):
+        alone = simulate(workload, chip)
+        for metric in ("cycles", "energy_uj", "dram_bytes"):
+            assert together[metric][index] == pytest.approx(alone[metric], rel=1e-9)
+    assert together["cycles"][0] != pytest.approx(together["cycles"][1])

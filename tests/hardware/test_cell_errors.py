@@ -222,7 +222,7 @@ HARMLESS_TO_ACCURACY = {
     "execution": WHEN_IT_IS_COMPUTED,
     "duplication": WHEN_IT_IS_COMPUTED,
     "schedule": WHEN_IT_IS_COMPUTED,
-    "zigzag_counting": WHEN_IT_IS_COMPUTED,
+    "zigzag_counting": "it would put attention on analog arrays; an accuracy behind these is refused",
     "clock_ghz": WHEN_IT_IS_COMPUTED,
     "vector_lanes": WHEN_IT_IS_COMPUTED,
     "zero_skipping": "a sum of nothing is left out rather than read: what is measured, reading it, can only be worse",

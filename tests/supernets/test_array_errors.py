@@ -540,3 +540,10 @@ def test_converters_of_hardly_any_bits_are_at_chance_and_no_failure(adc_bits):
         {**network("fmnist-vit").smallest(), **chip}, images=200
     )
     assert 0 <= measured < 40
+
+
+def test_no_accuracy_is_measured_where_analog_arrays_would_hold_attention():
+    analog = {"array": "charge_sram", "adc_bits": 8, "zigzag_counting": 1}
+    with pytest.raises(BadInput, match="zigzag_counting: is 1"):
+        arrays(analog, 0, ideal=False)
+    assert arrays({"array": "digital_sram", "zigzag_counting": 1}, 0, ideal=False)
