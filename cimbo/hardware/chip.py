@@ -111,7 +111,10 @@ REPLACED_GENES: dict[str, str] = {
     "dram_bw": "dram, the kind of its channels, and dram_channels, how many",
     "fixed_range": 'adc_range: "fixed" for 1, "layer_and_digit" for 0',
 }
-"""Genes of earlier releases, in bits a cycle of whatever converters the chip had: refused, for no value means the same."""
+"""Genes of earlier releases, which are refused, and what to say instead.
+
+Bandwidths were in bits a cycle, so how many GB/s they mean depends on each chip's clock.
+"""
 
 
 def refuse_replaced_gene(where: str, name: str) -> None:

@@ -37,23 +37,45 @@ class SpaceSize:
 def measure_size(space: SearchSpace) -> SpaceSize:
     """Counts the designs of a space, or estimates how many there are.
 
+    Where the conditions of its genes are too entangled to count, the number is estimated from random
+    designs. Otherwise the designs are counted without the constraints. With constraints a small space
+    is listed then, and a large one is multiplied by the share of combinations that they allow.
+
     Args:
         space: The space.
 
     Returns:
-        The number of different designs. It is estimated where the conditions are too entangled to
-        count, and where a space too large to list has constraints.
+        The number of different designs that keep the constraints, and whether it is exact.
     """
-    counted = count_designs(_conditional_genes(space))
-    if counted is None:
-        sample = space.random_rows(ESTIMATE_SAMPLES, np.random.default_rng(0))
-        estimate = estimate_designs(space.cardinalities, sample != INACTIVE_INDEX)
-        return SpaceSize(estimate, is_exact=False)
+    without_constraints = count_designs(_conditional_genes(space))
+    if without_constraints is None:
+        return SpaceSize(estimated_size(space), is_exact=False)
     if not space.constraints:
-        return SpaceSize(counted, is_exact=True)
-    if counted < LISTABLE_SIZE:
-        return SpaceSize(len(listed_rows(space, counted)), is_exact=True)
-    return SpaceSize(max(1, int(counted * space.known.share)), is_exact=False)
+        return SpaceSize(without_constraints, is_exact=True)
+    if without_constraints < LISTABLE_SIZE:
+        return SpaceSize(len(listed_rows(space, without_constraints)), is_exact=True)
+    # known.share: of all combinations of the constrained genes, how many are allowed
+    return SpaceSize(max(1, int(without_constraints * space.known.share)), is_exact=False)
+
+
+def estimated_size(space: SearchSpace) -> int:
+    """Estimates from random designs how many designs keep the constraints.
+
+    Args:
+        space: The space.
+
+    Returns:
+        About how many there are; at least 1.
+    """
+    # Not `random_rows`: that repairs what breaks a constraint, and then the estimate is not unbiased
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, space.cardinalities, size=(ESTIMATE_SAMPLES, len(space.choices)))
+    rows = space.canonical_rows(drawn)
+    allowed = rows[space.allowed_rows(rows)]
+    if not len(allowed):
+        return 1
+    estimate = estimate_designs(space.cardinalities, allowed != INACTIVE_INDEX)
+    return max(1, estimate * len(allowed) // len(rows))
 
 
 def _conditional_genes(space: GeneColumns) -> list[ConditionalGene]:

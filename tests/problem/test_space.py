@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cimbo import BadInput, Choice, SearchSpace
+from cimbo.problem import listing
 from cimbo.problem.counting import estimate_designs
 from cimbo.problem.space import INACTIVE_INDEX
 from cimbo.workloads import network
@@ -381,6 +382,13 @@ def test_what_cannot_be_counted_is_estimated():
         2.0**150 < space.size < 2.0**330
     )  # a quarter of 400 open on average, most of the sum where more are
     assert len(space.sobol(5)) == 5
+
+
+@pytest.mark.parametrize("condition", ["use0 + use1 == 1", "use2 >= use3", "use0 == 0"])
+def test_an_estimate_counts_what_keeps_the_constraints(condition):
+    space = SearchSpace(architecture=switches(8).architecture, constraints=[condition])
+    assert space.size_is_exact
+    assert listing.estimated_size(space) == pytest.approx(space.size, rel=0.1)
 
 
 def test_the_estimate_is_right_where_the_number_is_known():

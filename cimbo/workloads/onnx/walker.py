@@ -321,10 +321,10 @@ class GraphWalker:
             self.ledger.unsized[node.op_type] += 1
         parameters = 0
         if self.ledger.holds(layer) and node.op_type not in VIEW_OPERATORS:
-            parameters = self._claimed_by_vector_work(node, inputs)
+            parameters = self._claim_by_vector_work(node, inputs)
         self.ledger.add_work(layer, work or 0, parameters)
 
-    def _claimed_by_vector_work(self, node: Any, inputs: tuple[Tensor | None, ...]) -> int:
+    def _claim_by_vector_work(self, node: Any, inputs: tuple[Tensor | None, ...]) -> int:
         """How many trained numbers a node of the vector unit reads that nothing read before: biases, norms, slopes."""
         others = not_parameters(node, inputs)
         on_sum = any(tensor is not None and tensor.scaled_sum for tensor in inputs)
@@ -336,7 +336,7 @@ class GraphWalker:
                 "requantise",
                 "layernorm",
             ):
-                claimed += self._claimed(tensor)
+                claimed += self._claim(tensor)
             elif on_sum and tensor.shape != ():  # a lone number is of an activation, and no bias
                 claimed += self.parameters.claim(tensor.sources)
             else:
@@ -360,10 +360,10 @@ class GraphWalker:
         weights = 0
         weight_ones = 0.0
         if not dynamic:
-            weights = self._claimed_weights(product)
+            weights = self._claim_weights(product)
             if self._ones is not None:
                 weight_ones = self._ones.share(stationary.sources)
-        biases = sum(self._claimed(bias) for bias in product.biases if bias.constant)
+        biases = sum(self._claim(bias) for bias in product.biases if bias.constant)
         work = vector_work(requantise=product.produced, softmax=product.softmax)
         return Layer(
             name,
@@ -387,7 +387,7 @@ class GraphWalker:
             steps=product.steps,
         )
 
-    def _claimed_weights(self, product: Product) -> int:
+    def _claim_weights(self, product: Product) -> int:
         """How many weights of a product nothing read before; a copy of a table that is looked up counts as that table."""
         stationary = product.stationary
         sources = self._tied.original(stationary.sources)
@@ -395,24 +395,25 @@ class GraphWalker:
         if product.weights is not None:  # packed: several weights an element
             for source in sources:
                 self.parameters.made(source, product.weights)
-        return self._claimed(replace(stationary, sources=sources))
+        return self._claim(replace(stationary, sources=sources))
 
-    def _claimed(self, tensor: Tensor) -> int:
-        """Count the elements of the stored tensors that a constant is made of and that nothing read before.
+    def _claim(self, tensor: Tensor) -> int:
+        """Give a constant's stored tensors to the layer that is built now; each is counted once in a network.
 
-        A constant that is made of no stored tensor, as by ConstantOfShape, counts by itself.
+        This changes ``parameters``: a second call for the same tensors returns 0.
 
         Args:
             tensor: The constant.
 
         Returns:
-            How many elements.
+            Elements of those of its stored tensors that nothing claimed before. A constant that comes
+            from no stored tensor, as of ConstantOfShape, counts as one of its own.
         """
         if tensor.sources:
             return self.parameters.claim(tensor.sources)
-        source = f"{tensor.name} (made)"
-        self.parameters.made(source, tensor.elements or 0)
-        return self.parameters.claim({source})
+        own_source = f"{tensor.name} (made)"  # the name of no stored tensor
+        self.parameters.made(own_source, tensor.elements or 0)  # registers its size
+        return self.parameters.claim({own_source})
 
 
 def _check_reshape(where: str, node: Any, given: list[Tensor], made: list[Tensor]) -> None:
