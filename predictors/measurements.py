@@ -9,7 +9,7 @@ import numpy as np
 
 from predictors.errors import PredictorError
 from predictors.schema import Array, Schema, infer
-from predictors.schema.inputs import columns_of
+from predictors.schema.inputs import columns_of, is_frame
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def settled_schema(
         The schema.
 
     Raises:
-        PredictorError: As ``predictors.infer``, and for NaN in rows whose schema is inferred.
+        PredictorError: As ``predictors.infer``, and for NaN in dicts or an array whose schema is inferred.
     """
     if schema is None:
         _check_numbers(X)
@@ -136,7 +136,13 @@ def settled_schema(
 
 
 def _check_numbers(X: Any) -> None:
-    """Refuse NaN where no schema says which genes may be inactive. Raises PredictorError on the first row that has it."""
+    """Refuse NaN where no schema says which genes may be inactive; in a data frame it means a missing value.
+
+    Raises:
+        PredictorError: On the first row that has it.
+    """
+    if is_frame(X):
+        return
     for name, column in columns_of(X).items():
         for number, value in enumerate(column):
             if value is not None and value != value:

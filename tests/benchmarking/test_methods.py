@@ -105,7 +105,7 @@ def test_curves_count_feasible_designs_only_and_never_fall():
 def test_a_run_says_why_its_hypervolume_is_0(measured, reached, said):
     good = {"accuracy": 70.0, "latency_ms": 1.0, "area_mm2": 40.0}
     run_ = Run("a", 0, [m and good | m for m in measured], 0.5)
-    told = comparison.reached_in_words(run_, PROBLEM, reached)
+    told = comparison.reached_in_words(run_, PROBLEM, reached, len(measured))
     assert told.startswith(said)
     assert bool(told) == bool(said)
     assert len(run_.feasible(PROBLEM)) == int("of 2" not in said)
