@@ -176,7 +176,9 @@ class Store(StudyFile):
             records: The evaluations, as `records` gives them.
             note: JSON that is kept with each, such as why.
             beside: Names of metadata that hold values by design, see `set_meta`; those of these
-                designs are kept with the evaluation, and removed.
+                designs are kept with the evaluation, and removed. A name that ends in "/" is a
+                prefix of names that end in the key of a design; what these hold is that of its
+                done evaluation.
 
         Raises:
             BadInput: The study is read-only or cannot be written.
@@ -185,18 +187,24 @@ class Store(StudyFile):
             count = len(self.metas(WITHDRAWN_PREFIX))
             for serial, record in enumerate(records, start=count + 1):
                 withdrawn = {**vars(record), **note}
-                withdrawn["beside"] = self._take_values(record.key, beside)
+                withdrawn["beside"] = self._take_values(record, beside)
                 self._write_meta(f"{WITHDRAWN_PREFIX}{serial:06d}", withdrawn)
                 connection.execute("DELETE FROM evaluation WHERE number = ?", (record.number,))
             self._write_meta(WITHDRAWALS_NAME, count + len(records))
 
-    def _take_values(self, key: str, names: Sequence[str]) -> dict[str, Any]:
+    def _take_values(self, record: Record, names: Sequence[str]) -> dict[str, Any]:
         """Remove the values of a design from metadata that hold values by design, and return them by name."""
         taken = {}
         for name in names:
+            if name.endswith("/"):
+                values = self.meta(name + record.key)
+                if values and record.status == "done":
+                    taken[name.rstrip("/")] = values
+                    self._write_meta(name + record.key, [])
+                continue
             values = self.meta(name)
-            if isinstance(values, dict) and key in values:
-                taken[name] = values.pop(key)
+            if isinstance(values, dict) and record.key in values:
+                taken[name] = values.pop(record.key)
                 self._write_meta(name, values)
         return taken
 

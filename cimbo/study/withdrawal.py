@@ -21,6 +21,7 @@ from cimbo.study.replicates import FAILURES_PREFIX, REPLICATES_PREFIX
 
 NUMBER_NAME = "number"  # what a condition calls the number of an evaluation
 VALUES_BY_DESIGN = (TEST_ACCURACIES, BIT_ACCURATE_DIFFERENCES, NOISE_ACCURACIES, ZIGZAG_COSTS)
+MEASURED_AGAIN = (REPLICATES_PREFIX, FAILURES_PREFIX)  # of the names of further measurements
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,8 @@ def withdraw(store: Store, records: Sequence[Record], reason: str) -> None:
         raise BadInput(store.path, what, "stop the search first; cimbo status says who runs it")
     rows = {record.number: record for record in store.records()}
     own = [rows[record.number] for record in records]  # without means over further measurements
-    store.withdraw(own, {"withdrawn": {"why": reason, "at": time.time()}}, VALUES_BY_DESIGN)
-    left = {record.key for record in store.records() if record.status == "done"}
-    for record in own:
-        if record.key not in left:
-            for prefix in (REPLICATES_PREFIX, FAILURES_PREFIX):
-                if store.meta(prefix + record.key):
-                    store.set_meta(prefix + record.key, [])
+    note = {"withdrawn": {"why": reason, "at": time.time()}}
+    store.withdraw(own, note, (*VALUES_BY_DESIGN, *MEASURED_AGAIN))
 
 
 def withdrawn(store: Store) -> list[dict[str, Any]]:
@@ -128,7 +124,8 @@ def withdrawn(store: Store) -> list[dict[str, Any]]:
 
     Returns:
         Each evaluation as it stood in the log, with ``withdrawn``: ``why`` and ``at`` (Unix seconds),
-        and what stood ``beside`` it; the first withdrawn one comes first.
+        and what stood ``beside`` it, its further measurements among it (``replicates``,
+        ``failed_replicates``); the first withdrawn one comes first.
     """
     found = store.metas(WITHDRAWN_PREFIX)
     return [found[serial] for serial in sorted(found)]

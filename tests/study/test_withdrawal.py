@@ -59,6 +59,24 @@ def test_their_designs_are_measured_first_of_all_where_that_is_wanted(file):
         assert all(r.metrics["accuracy"] < WRONG_ACCURACY for r in again)
 
 
+def test_further_measurements_are_kept_too(tmp_path):
+    with Study.open(tmp_path / "s.db", SPACE, OBJECTIVES) as study:
+        design = study.ask(1)[0]
+        told = []
+        for shift in range(3):
+            metrics = measure(design.params)
+            told.append({**metrics, "accuracy": metrics["accuracy"] + shift})
+            study.tell(design, told[-1])
+        study.tell(design, None, reason="broken meter")
+    with open_session(tmp_path / "s.db") as session:
+        session.withdraw(since=1)
+        assert session.study.evaluations() == []
+        [kept] = withdrawn(session.study.store)
+        every = [kept["metrics"], *kept["beside"]["replicates"]]
+        assert [m["accuracy"] for m in every] == [m["accuracy"] for m in told]
+        assert kept["beside"]["failed_replicates"] == ["broken meter"]
+
+
 def test_a_reader_that_was_open_before_sees_it(file):
     with Study.open(file, readonly=True) as reader:
         assert len(reader.evaluations()) == 8
