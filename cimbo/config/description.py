@@ -16,7 +16,12 @@ from cimbo.config.baseline import (
 )
 from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions, warn_of_early_ends
-from cimbo.config.evaluators import joint_evaluator, refuse_unused_stages, whole_evaluator
+from cimbo.config.evaluators import (
+    joint_evaluator,
+    refuse_unused_stages,
+    refuse_unwatched_files,
+    whole_evaluator,
+)
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import (
     check_expensive,
@@ -93,8 +98,14 @@ class Config:
             check_metrics(problem, tables, self.accuracy)
             if not self.is_stored:  # earlier releases computed it in the place of the measured one
                 check_new_names(problem, tables, self.accuracy)
+                self._check_own_evaluation()
             check_expensive(problem, tables.expensive)
             return problem
+
+    def _check_own_evaluation(self) -> None:
+        """Check what a study with an evaluator of its own says that only such a study gets wrong."""
+        if self.tables.evaluator is not None:
+            refuse_unwatched_files(self.tables.network, self.tables.hardware)
 
     def _space(self) -> SearchSpace:
         """The genes of networks and chips, and the constraints between them."""

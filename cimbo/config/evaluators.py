@@ -99,6 +99,25 @@ def refuse_unused_stages(fidelities: Sequence[FidelityTable]) -> None:
         raise BadInput("fidelity", what, todo)
 
 
+def refuse_unwatched_files(network: NetworkTable | None, hardware: HardwareTable) -> None:
+    """Refuse files of a network or of hardware beside an evaluator of the user's, which has a key of its own.
+
+    Args:
+        network: What the study says of its network, if it has one.
+        hardware: What it says of its hardware.
+
+    Raises:
+        BadInput: Where one of them names files.
+    """
+    tables: dict[str, NetworkTable | HardwareTable] = {"hardware": hardware}
+    if network is not None:
+        tables["network"] = network
+    for name, table in tables.items():
+        if table.files:
+            what = "is not watched beside [evaluator], which measures by itself"
+            raise BadInput(f"{name}.files", what, "move the files to [evaluator] files")
+
+
 def whole_evaluator(
     table: EvaluatorTable, architecture: Sequence[str], network: NetworkTable | None
 ) -> WholeEvaluator:

@@ -200,6 +200,20 @@ MISTAKES = [
     (WHOLE, "step = 16", "steps = 16", "width.steps", "did you mean step?"),
     (WHOLE, '"mine:evaluate"', '"mine:evaluat"', "mine:evaluat", "did you mean evaluate?"),
     (WHOLE, '"mine:evaluate"', '"mine"', "evaluator", "package:function"),
+    (
+        WHOLE,
+        "[evaluator]",
+        '[hardware]\nfiles = ["mine.py"]\n[evaluator]',
+        "hardware.files",
+        "[evaluator] files",
+    ),
+    (
+        WHOLE,
+        "[evaluator]",
+        '[network]\nname = "fmnist-vit"\nfiles = ["mine.py"]\n[evaluator]',
+        "network.files",
+        "[evaluator] files",
+    ),
     (WHOLE, "python =", "pyton =", "evaluator.pyton", "did you mean python"),
 ]
 
