@@ -210,7 +210,7 @@ MISTAKES = [
     (
         WHOLE,
         "[evaluator]",
-        '[network]\nname = "fmnist-vit"\nfiles = ["mine.py"]\n[evaluator]',
+        '[network]\nname = "nasbench201"\nfiles = ["mine.py"]\n[evaluator]',
         "network.files",
         "[evaluator] files",
     ),
