@@ -99,8 +99,9 @@ def tell(
         except BadInput as error:
             raise _of_file(error, rows_file) from None
     document = told.to_json()
-    emit(style, [document | {"refused": len(told.refused)}], document)
-    for line in told.refused:
+    counts = {"withdrawn": len(told.withdrawn), "refused": len(told.refused)}
+    emit(style, [document | counts], document)
+    for line in (*told.withdrawn, *told.refused):
         say(f"{rows_file}, {line}")
     return 2 if told.refused else 0
 

@@ -23,6 +23,7 @@ ROW_FORM = 'give {"key": "...", "metrics": {...}}'
 TELL_AGAIN = (
     ", and tell the row again: nothing of it is recorded, and who asked for the design has it still"
 )
+STAYS_OUT = "it counts no more; cimbo retry KEY and cimbo ask have it measured anew"
 ROW_FIELDS = ("key", "metrics", "failed", "params", "seconds")
 
 
@@ -33,7 +34,8 @@ class Told:
     Attributes:
         new: Rows that are evaluations which the study did not hold.
         again: Rows that are kept as further measurements of a design.
-        known: Rows of which the study held everything.
+        known: Rows of which the study held everything, those of withdrawn evaluations included.
+        withdrawn: A line for every row that a withdrawn evaluation says; nothing of it is recorded.
         refused: A line for every row that is wrong; nothing of it is recorded.
         evaluations: Evaluations in the study now.
     """
@@ -41,6 +43,7 @@ class Told:
     new: int
     again: int
     known: int
+    withdrawn: tuple[str, ...]
     refused: tuple[str, ...]
     evaluations: int
 
@@ -50,6 +53,7 @@ class Told:
             "new": self.new,
             "again": self.again,
             "known": self.known,
+            "withdrawn": list(self.withdrawn),
             "refused": list(self.refused),
             "evaluations": self.evaluations,
         }
@@ -145,7 +149,10 @@ def tell(
         except BadInput as error:
             refused[place] = error
     outcomes = AskedDesigns(study).tell(rows.values(), Teller(by or whoever(), reference))
+    withdrawn = []
     for place, outcome in zip(rows, outcomes, strict=True):
+        if outcome.withdrawal:
+            withdrawn.append(f"row {place}: is known, and {outcome.withdrawal}; {STAYS_OUT}")
         if outcome.error is not None:
             refused[place] = outcome.error
     lines = [_refusal(place, entries[place - 1], refused[place]) for place in sorted(refused)]
@@ -153,7 +160,8 @@ def tell(
     return Told(
         new=counts["new"],
         again=counts["again"],
-        known=counts["known"],
+        known=counts["known"] + counts["withdrawn"],
+        withdrawn=tuple(withdrawn),
         refused=tuple(lines),
         evaluations=len(study.evaluations()),
     )

@@ -27,11 +27,12 @@ from cimbo.storage.values import (
 __all__ = ["EVALUATION_COLUMNS", "IN_MEMORY", "Store"]
 EVALUATION_COLUMNS = "number, key, params, metrics, status, reason, origin, seconds, extra"
 INSERT_EVALUATION = (
-    "INSERT INTO evaluation (key, status, params, metrics, reason, origin, seconds, extra) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO evaluation (number, key, status, params, metrics, reason, origin, seconds, extra) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 WITHDRAWN_PREFIX = "withdrawn/"  # of the names of metadata that keep what was withdrawn
 WITHDRAWALS_NAME = "withdrawals"  # how many evaluations were
+LAST_WITHDRAWN_NAME = "last_withdrawn"  # the highest number of these, which is not given again
 REPLACE_LEASE = "REPLACE INTO lease (key, params, owner, process, expires) VALUES (?,?,?,?,?)"
 
 
@@ -159,7 +160,7 @@ class Store(StudyFile):
         with self._writing() as connection:
             stored = self._stored(key, status)
             if stored is None:
-                connection.execute(INSERT_EVALUATION, values)
+                connection.execute(INSERT_EVALUATION, (self.last_number() + 1, *values))
                 stored = self._stored(key, status)
             connection.execute("DELETE FROM lease WHERE key = ?", (key,))
         assert stored is not None
@@ -170,7 +171,7 @@ class Store(StudyFile):
     ) -> None:
         """Take evaluations out of the log; what they measured is kept with ``note``, and counts no more.
 
-        Their designs may then be evaluated anew. All of it is on the disk when this returns.
+        Their designs may then be evaluated anew; their numbers are not given again. All of it is on the disk when this returns.
 
         Args:
             records: The evaluations, as `records` gives them.
@@ -185,6 +186,7 @@ class Store(StudyFile):
         """
         with self._writing() as connection:
             count = len(self.metas(WITHDRAWN_PREFIX))
+            self._write_meta(LAST_WITHDRAWN_NAME, self.last_number())
             for serial, record in enumerate(records, start=count + 1):
                 withdrawn = {**vars(record), **note}
                 withdrawn["beside"] = self._take_values(record, beside)
@@ -314,6 +316,11 @@ class Store(StudyFile):
     def count(self) -> int:
         """Count the recorded evaluations, done and failed."""
         return int(self._rows("SELECT count(*) FROM evaluation")[0][0])
+
+    def last_number(self) -> int:
+        """Return the highest number that any evaluation has or had, withdrawn ones included; 0 for none."""
+        query = "SELECT coalesce(max(number), 0) FROM evaluation"
+        return max(int(self._rows(query)[0][0]), self.meta(LAST_WITHDRAWN_NAME) or 0)
 
     def _stored(self, key: str, status: str) -> Record | None:
         """The stored row because of which a new one is not added: a done row of the key, or one of the same status."""

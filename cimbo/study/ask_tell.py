@@ -138,7 +138,7 @@ class AskTellStudy(StudyLog):
             reason = one_line(reason)
         if not isinstance(metrics, Mapping):
             return self._tell_failed(c, metrics, reason)
-        before = self.store.count()
+        before = self.store.last_number()
         row = self.record(c, metrics, reason=reason)
         times = self._times_told(c.key, sorted(metrics.items(), key=str))
         if replicate and row.number <= before:

@@ -10,14 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 from cimbo.errors import BadInput, choose_from
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import candidate
 from cimbo.storage import Record, handed_out
-from cimbo.study import stored_values
+from cimbo.study import replicates, stored_values
 from cimbo.study.ask_tell import warn_of_inactive
 from cimbo.study.handed_out_design import (
     AskedDesign,
@@ -29,6 +28,8 @@ from cimbo.study.handed_out_design import (
 from cimbo.study.provenance import FINGERPRINT_REFERENCE
 from cimbo.study.study import Study
 from cimbo.study.told_ranges import Ranges
+from cimbo.study.told_refusals import not_told, only_one, unknown_key
+from cimbo.study.withdrawal import Kept, first_of, withdrawn_by_key, words_of
 
 __all__ = [
     "DEFAULT_LEASE_S",
@@ -53,6 +54,7 @@ class AskedDesigns:
         self._study = study
         self._store = study.store
         self._ranges = Ranges()
+        self._withdrawn: dict[str, list[Kept]] = {}
 
     def all(self) -> dict[str, AskedDesign]:
         """Return what was asked for and is not told yet, by key."""
@@ -86,7 +88,7 @@ class AskedDesigns:
         status = {r.key: r.status for r in self._study.evaluations()}
         found = []
         for key, asked in self.all().items():
-            if key not in held and not _is_answered(asked, status.get(key)):
+            if key not in held and not asked.is_answered(status.get(key)):
                 found.append(asked)
         return sorted(found, key=lambda asked: asked.at)
 
@@ -166,6 +168,7 @@ class AskedDesigns:
         Returns:
             What became of each row, in the same order. A BadInput stands in the outcome of its row.
         """
+        self._withdrawn = withdrawn_by_key(self._store)
         designs = self._known()
         outcomes = []
         told = []
@@ -178,6 +181,10 @@ class AskedDesigns:
                 asked = self._resolved(row, designs)
                 message = f"{asked.candidate.key} {row.failed} {sorted(row.metrics.items())}"
                 counts[message] += 1
+                gone = self._withdrawal(asked, row)
+                if gone is not None:
+                    outcomes.append(ToldOutcome("withdrawn", withdrawal=words_of(gone)))
+                    continue
                 outcomes.append(ToldOutcome(self._tell(asked, row, teller, counts[message])))
                 told.append(asked.candidate.key)
             except BadInput as error:
@@ -188,19 +195,31 @@ class AskedDesigns:
         return outcomes
 
     def _known(self) -> dict[str, AskedDesign]:
-        """Every design that a key may name: evaluated, being evaluated, or handed out once."""
+        """Every design that a key may name: evaluated, being evaluated, withdrawn, or handed out once."""
         space = self._study.problem.space
-        known = {}
+        known = self._withdrawn_designs()
         for r in (*self._study.evaluations(), *self._study.running()):
             known[r.key] = AskedDesign(candidate(space, r.params, origin=r.origin or "told"), {})
         return {**known, **self.all()}
+
+    def _withdrawn_designs(self) -> dict[str, AskedDesign]:
+        """The designs whose evaluations were all withdrawn, as if nobody had asked for them."""
+        space = self._study.problem.space
+        standing = {record.key for record in self._study.evaluations()}
+        found = {}
+        for key, evaluations in self._withdrawn.items():
+            if key not in standing:
+                last = evaluations[-1]
+                chosen = candidate(space, last["params"], origin=last["origin"])
+                found[key] = AskedDesign(chosen, {})
+        return found
 
     def _resolved(self, row: ToldRow, designs: Mapping[str, AskedDesign]) -> AskedDesign:
         """The design that ``row`` is about. Raises BadInput where its key was never asked for, or is not of its genes."""
         key = row.key
         if row.params is None:
             if key is None or key not in designs:
-                raise _unknown_key(key, designs)
+                raise unknown_key(key, designs)
             return designs[key]
         own = candidate(self._study.problem.space, row.params, origin="told")
         warn_of_inactive(row.params, own)
@@ -208,11 +227,25 @@ class AskedDesigns:
             raise BadInput(f"key {key}", f"is not of its params ({own.key})", "leave one out")
         return designs.get(own.key, AskedDesign(own, {}))
 
+    def _withdrawal(self, asked: AskedDesign, row: ToldRow) -> Kept | None:
+        """The withdrawn evaluation that a row only tells again; None where it counts."""
+        key = asked.candidate.key
+        kept = first_of(self._withdrawn.get(key, ()), row.metrics, row.failed)
+        if kept is None or asked.times:  # what was handed out since is a new measurement
+            return None
+        standing = []
+        for record in replicates.merged(self._store.records(), replicates.stored(self._store)):
+            if record.key == key:
+                standing.append({**vars(record), "beside": record.extra})
+        if first_of(standing, row.metrics, row.failed) is not None:
+            return None
+        return kept
+
     def _tell(self, asked: AskedDesign, row: ToldRow, teller: Teller, times: int) -> str:
         """Record what a row tells of its design, for the so many-th time, and say what became of it."""
         if row.failed is None:
             self._check_metrics(row.metrics, asked.candidate.params)
-        before = self._store.count()
+        before = self._store.last_number()
         record = self._record(asked, row, teller)
         if row.failed is None:
             is_kept = self._study.keep_replicates(record, row.metrics, times)
@@ -251,7 +284,7 @@ class AskedDesigns:
         for name in problem.targets:
             if name not in known:
                 needed = problem.derived.missing(name, {**params, **known}) or (name,)
-                raise _not_told(needed[0], metrics)
+                raise not_told(needed[0], metrics)
 
     # ---- trying again ---------------------------------------------------------------------------------------------
 
@@ -259,7 +292,7 @@ class AskedDesigns:
         """Let designs be asked anew: those of ``keys``, those that ``by`` holds, or all that failed or are lost.
 
         Args:
-            keys: Keys, which may be shortened.
+            keys: Keys, which may be shortened; those of withdrawn designs too.
             by: Who holds them, as ``cimbo status`` shows it, and has ended or was stopped.
 
         Returns:
@@ -268,24 +301,25 @@ class AskedDesigns:
         Raises:
             BadInput: For a key that nothing or several things have, and for a design that is measured.
         """
+        self._withdrawn = withdrawn_by_key(self._store)
         failed = self._failed()
-        known = {**failed, **self.all()}
+        known = {**self._withdrawn_designs(), **failed, **self.all()}
         if by is not None:
             # Counts as lost once more, as nobody asked for it again: a design that
             # kills every job that takes it must be given up in the end.
             again = [known[key] for key in self._held(by) if key in known]
         elif keys:
-            again = [_afresh(self._named(key, known)) for key in keys]
+            again = [self._named(key, known).afresh() for key in keys]
         else:
             lost = {asked.candidate.key: asked for asked in self.lost()}
-            again = [_afresh(asked) for asked in {**failed, **lost}.values()]
+            again = [asked.afresh() for asked in {**failed, **lost}.values()]
         self._note(again)
         handed_out.take_back(self._store, [asked.candidate.key for asked in again])
         return again
 
     def ask_again(self, records: Iterable[Record]) -> None:
         """Let the next `ask` give out the designs of evaluations that are no longer in the log."""
-        self._note([_afresh(self._asked_before(record)) for record in records])
+        self._note([self._asked_before(record).afresh() for record in records])
 
     def forget(self, records: Iterable[Record]) -> None:
         """Forget that the designs of evaluations that are no longer in the log were asked for."""
@@ -340,7 +374,7 @@ class AskedDesigns:
             chosen += self._held(by)
         handed = [record.key for record in self._handed_out()]
         for key in keys:
-            chosen.append(_only(key, handed))
+            chosen.append(only_one(key, handed))
         handed_out.extend(self._store, chosen, lease_s=lease_s)
         return [r for r in self._study.running() if r.key in chosen]
 
@@ -359,42 +393,3 @@ class AskedDesigns:
                 todo = choose_from(by, sorted(holders), "holders are")
             raise BadInput(f"--by {by}", "holds no design", todo)
         return found
-
-
-def _is_answered(asked: AskedDesign, status: str | None) -> bool:
-    """Whether a design was told; one that failed is not where it is to be tried again."""
-    if status == "failed" and asked.retry:
-        return False
-    return status is not None
-
-
-def _afresh(asked: AskedDesign) -> AskedDesign:
-    """A design that a person wants measured although it has failed or was lost."""
-    return replace(asked, times=0, retry=True)
-
-
-def _only(key: str, known: Iterable[str]) -> str:
-    """The one key of ``known`` that starts with ``key``. Raises BadInput where none or several do."""
-    found = [name for name in known if name.startswith(key)]
-    if len(found) != 1:
-        what = f"is that of {len(found)} designs that are handed out"
-        raise BadInput(f"KEY {key}", what, "cimbo status lists them")
-    return found[0]
-
-
-def _not_told(metric: str, told: Iterable[str]) -> BadInput:
-    """The refusal of a row without a metric; it names the nearest one that was told."""
-    near = get_close_matches(metric, told, 1)
-    todo = "give it, or say why the design failed"
-    if near:
-        todo = f"did you mean it by {near[0]}? {todo}"
-    return BadInput(metric, "is not told", todo)
-
-
-def _unknown_key(key: str | None, known: Iterable[str]) -> BadInput:
-    """The refusal of a key that nobody asked for; it names the nearest one."""
-    near = get_close_matches(str(key), known, 1)
-    todo = "give the key of a design that cimbo ask printed, or its params"
-    if near:
-        todo = f"did you mean {near[0]}? {todo}"
-    return BadInput(f"key {key}", "was never asked for", todo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cimbo.errors import BadInput
@@ -39,6 +39,23 @@ class AskedDesign:
             entry[name] = chosen[name]
         return entry
 
+    def is_answered(self, status: str | None) -> bool:
+        """Tell whether the design was told.
+
+        Args:
+            status: What became of its evaluation; None where there is none.
+
+        Returns:
+            True where there is one; one that failed is no answer where it is to be tried again.
+        """
+        if status == "failed" and self.retry:
+            return False
+        return status is not None
+
+    def afresh(self) -> AskedDesign:
+        """The design as a person wants it measured although it has failed, was lost or was withdrawn."""
+        return replace(self, times=0, retry=True)
+
 
 @dataclass(frozen=True)
 class ToldRow:
@@ -65,12 +82,14 @@ class ToldOutcome:
 
     Attributes:
         what: "new"; "again" for another measurement of a design that was told before; "known" where the study held all
-            of it; "refused".
+            of it; "withdrawn" where it held all of it until that was withdrawn; "refused".
         error: Why it was refused.
+        withdrawal: That it was withdrawn, when and why; empty for another one.
     """
 
     what: str
     error: BadInput | None = None
+    withdrawal: str = ""
 
 
 @dataclass(frozen=True)

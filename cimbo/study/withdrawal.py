@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from cimbo.errors import BadInput
 from cimbo.problem.expressions import Expression, unknown_name
@@ -22,6 +22,10 @@ from cimbo.study.replicates import FAILURES_PREFIX, REPLICATES_PREFIX
 NUMBER_NAME = "number"  # what a condition calls the number of an evaluation
 VALUES_BY_DESIGN = (TEST_ACCURACIES, BIT_ACCURATE_DIFFERENCES, NOISE_ACCURACIES, ZIGZAG_COSTS)
 MEASURED_AGAIN = (REPLICATES_PREFIX, FAILURES_PREFIX)  # of the names of further measurements
+
+
+# An evaluation as it stood in the log, with ``withdrawn`` and ``beside``, see `withdrawn`
+Kept: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -129,3 +133,65 @@ def withdrawn(store: Store) -> list[dict[str, Any]]:
     """
     found = store.metas(WITHDRAWN_PREFIX)
     return [found[serial] for serial in sorted(found)]
+
+
+def withdrawn_by_key(store: Store) -> dict[str, list[Kept]]:
+    """Return what was withdrawn, by the key of its design.
+
+    Args:
+        store: The study file.
+
+    Returns:
+        The evaluations of each design of which any was withdrawn, as `withdrawn` gives them.
+    """
+    found: dict[str, list[Kept]] = {}
+    for kept in withdrawn(store):
+        found.setdefault(kept["key"], []).append(kept)
+    return found
+
+
+def words_of(kept: Kept) -> str:
+    """Say of an evaluation that it was withdrawn, when and why.
+
+    Args:
+        kept: The evaluation, as `withdrawn` gives it.
+
+    Returns:
+        Such as "was withdrawn on 2026-11-30 19:05 UTC (wrong weights)".
+    """
+    about = kept["withdrawn"]
+    at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(about["at"]))
+    words = f"was withdrawn on {at} UTC"
+    if about["why"]:
+        words += f" ({about['why']})"
+    return words
+
+
+def first_of(
+    evaluations: Iterable[Kept], metrics: Mapping[str, float], failed: str | None
+) -> Kept | None:
+    """Find the evaluation that says already what somebody tells.
+
+    Args:
+        evaluations: Evaluations of the design that it is told of, as `withdrawn` gives them.
+        metrics: What is told, without what the study derives.
+        failed: Why the evaluation failed; None where it did not.
+
+    Returns:
+        The first one whose own figures these are, or those of a further measurement beside it; None
+        where there is none.
+    """
+    for kept in evaluations:
+        if _says(kept, metrics, failed):
+            return kept
+    return None
+
+
+def _says(kept: Kept, metrics: Mapping[str, float], failed: str | None) -> bool:
+    """Whether these are an evaluation's own figures, or those of a further measurement beside it."""
+    beside = kept["beside"]
+    if failed is not None:
+        return failed in (kept["reason"], *beside.get("failed_replicates", ()))
+    told = {**kept["params"], **metrics}.items()
+    measured = (kept["metrics"], *beside.get("replicates", ()))
+    return any(told <= {**kept["params"], **figures}.items() for figures in measured)

@@ -77,6 +77,14 @@ def test_further_measurements_are_kept_too(tmp_path):
         assert kept["beside"]["failed_replicates"] == ["broken meter"]
 
 
+def test_numbers_go_on_after_the_highest_ever_used(file):
+    with open_session(file) as session:
+        session.withdraw(since=5)
+        session.withdraw(since=2, where="number < 4")
+        session.study.optimize(measure, 4, guidance=SAMPLED, listener=None)
+        assert [r.number for r in session.study.evaluations()] == [1, 4, 9, 10]
+
+
 def test_a_reader_that_was_open_before_sees_it(file):
     with Study.open(file, readonly=True) as reader:
         assert len(reader.evaluations()) == 8
@@ -94,6 +102,46 @@ def test_what_was_told_is_asked_again(tmp_path, capsys):
         session.withdraw([told.key[:6]], again=True)
         [asked] = session.ask(1)
         assert asked.candidate.key == told.key
+
+
+def test_the_same_file_brings_nothing_withdrawn_back(tmp_path, capsys):
+    study_file = str(tmp_path / "s.db")
+    with Study.open(study_file, SPACE, OBJECTIVES) as study:
+        designs = study.ask(2)
+    rows = [{"params": d.params, "metrics": measured_wrongly(d.params)} for d in designs]
+    rows.append({**rows[0], "metrics": {**rows[0]["metrics"], "accuracy": 400.0}})
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows))
+    tell = ["tell", str(path), "--study", study_file, "--format", "json"]
+    assert run(tell) == 0
+    assert run(["withdraw", designs[0].key, "--reason", "old meter", "--study", study_file]) == 0
+    capsys.readouterr()
+    assert run(tell) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert (told["new"], told["again"], told["known"], told["evaluations"]) == (0, 0, 3, 1)
+    assert len(told["withdrawn"]) == 2
+    assert "(old meter)" in printed.err.splitlines()[0]
+    rows[0]["metrics"]["accuracy"] = 91.0  # other figures are new, and the old ones stay withdrawn
+    path.write_text(json.dumps(rows))
+    assert run(tell) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["new"], told["again"], told["known"]) == (1, 0, 2)
+
+
+def test_a_withdrawn_design_may_be_measured_anew_with_the_same_result(tmp_path):
+    with Study.open(tmp_path / "s.db", SPACE, OBJECTIVES) as study:
+        design = study.ask(1)[0]
+        study.tell(design, measure(design.params))
+    row = json.dumps({"key": design.key, "metrics": measure(design.params)})
+    with open_session(tmp_path / "s.db") as session:
+        session.withdraw(since=1)
+        assert session.tell(row).known == 1
+        session.retry((design.key[:6],))
+        assert [asked.candidate.key for asked in session.ask(1)] == [design.key]
+        assert session.tell(row).new == 1
+        assert session.tell(row).known == 1
+        assert len(session.study.evaluations()) == 1
 
 
 @pytest.mark.parametrize(
