@@ -36,7 +36,8 @@ def withdraw(
     """Withdraw evaluations that are known to be wrong: they count no more for front, surrogates and budget.
 
     Meant are those for which all that is given holds. Their values stay in the file, marked as withdrawn with --reason. With
-    --again the next cimbo optimize (or cimbo ask, where they were told) measures their designs first.
+    --again the next cimbo optimize (or cimbo ask, where they were told) measures their designs first; without it no search
+    proposes them any more. Their numbers are not given again.
 
     Example: cimbo withdraw --where "accuracy > 99" --reason "wrong weights" --again --study demo.db
     """

@@ -239,11 +239,13 @@ def _random_exploration(
 
 
 def _unseen(search: Search, state: State, rows: Rows) -> Rows:
-    """The distinct ones of ``rows`` (n, d) that the space allows, and that are neither evaluated nor under way."""
+    """The distinct ones of ``rows`` (n, d) that the space allows, neither evaluated, under way nor left out."""
     distinct = evolution.unique(rows)
     if search.problem.space.constraints:
         distinct = distinct[search.problem.space.allowed_rows(distinct)]
     seen = {row.tobytes() for row in state.seen}
+    if state.left_out is not None:
+        seen |= {row.tobytes() for row in state.left_out}
     is_new = [row.tobytes() not in seen for row in distinct]
     return distinct[is_new]
 

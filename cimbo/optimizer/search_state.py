@@ -25,12 +25,14 @@ class State:
         pending: (p, d) canonical rows of the designs under way.
         noise: Of metrics whose measurements were repeated, the standard deviation (n,) of what stands in ``metrics``,
             in the metric's unit.
+        left_out: (q, d) canonical rows of designs that are not proposed though nothing is known of them; None for none.
     """
 
     rows: Rows
     metrics: Sequence[Mapping[str, float] | None]
     pending: Rows
     noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    left_out: Rows | None = None
 
     @classmethod
     def of(

@@ -39,9 +39,12 @@ def withdraw(
     told = []
     evaluated = []
     for record in found:
-        if TOLD_PART in known.get(str(reference(record, known)), {}) or record.origin == "told":
+        source = reference(record, known)
+        is_told = TOLD_PART in known.get(str(source), {}) or record.origin == "told"
+        # Of what names no source, whoever comes first measures it: a search, or who asks
+        if is_told or source is None:
             told.append(record)
-        else:
+        if not is_told:
             evaluated.append(record)
     withdrawal.withdraw(study.store, found, reason)
     asked = AskedDesigns(study)

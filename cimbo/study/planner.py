@@ -19,10 +19,12 @@ from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory, targets
 from cimbo.problem.fidelity import deviations
 from cimbo.problem.objectives import Candidate, Problem, candidate
+from cimbo.problem.space import Rows
 from cimbo.storage import Record
 from cimbo.study import accuracy_cache, replicates, stored_values
 from cimbo.study.events import Proposed
 from cimbo.study.log import StudyLog
+from cimbo.study.withdrawal import withdrawn_by_key
 
 PLAN_NAME = "plan"  # name under which a study file keeps the plan
 
@@ -266,7 +268,15 @@ class Planner:
             metrics,
             self._encoded.rows(pending.items()),
             self._deviations(records),
+            self._withdrawn_rows(),
         )
+
+    def _withdrawn_rows(self) -> Rows | None:
+        """(q, d) rows of withdrawn designs; they are measured anew only where a user says so."""
+        found = withdrawn_by_key(self._log.store)
+        if not found:
+            return None
+        return self._encoded.rows((key, kept[-1]["params"]) for key, kept in found.items())
 
     def _deviations(self, records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
         """Standard deviation (n,) of what was measured, by metric: of repeated measurements, and of partial ones."""

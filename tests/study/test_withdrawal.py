@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
-from cimbo import BadInput, Study, open_session
+from cimbo import BadInput, Choice, Objective, SearchSpace, Study, open_session
 from cimbo.cli import run
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.study.withdrawal import withdrawn
@@ -83,6 +83,20 @@ def test_numbers_go_on_after_the_highest_ever_used(file):
         session.withdraw(since=2, where="number < 4")
         session.study.optimize(measure, 4, guidance=SAMPLED, listener=None)
         assert [r.number for r in session.study.evaluations()] == [1, 4, 9, 10]
+
+
+def test_without_again_no_search_proposes_them(tmp_path):
+    space = SearchSpace([Choice("depth", [1, 2, 3])], [Choice("rows", [64, 128, 256])])
+    with Study.open(tmp_path / "s.db", space, [Objective("edp", "min")]) as study:
+        study.optimize(
+            lambda d: {"edp": d["depth"] * d["rows"]}, 6, guidance=SAMPLED, listener=None
+        )
+        wrong = {r.key for r in study.evaluations()[:3]}
+    with open_session(tmp_path / "s.db") as session:
+        session.withdraw(where="number <= 3")
+        proposed = session.study.ask(9, guidance=SAMPLED)
+        assert len(proposed) == 3
+        assert not wrong & {c.key for c in proposed}
 
 
 def test_a_reader_that_was_open_before_sees_it(file):
