@@ -86,7 +86,7 @@ class EvaluationsFailed(CimboError, RuntimeError):
         ...     study.optimize(lambda design: {"error": 1.0}, budget=40, listener=None)
         ... except CimboError as error:
         ...     print(len(study.evaluations()), type(error).__name__)
-        10 EvaluationsFailed
+        1 EvaluationsFailed
     """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from cimbo.evaluation.accuracy.sources import is_own
@@ -33,26 +34,28 @@ def runs_code_of_a_user(evaluate: object) -> bool:
     return True
 
 
-def guarded(
-    store: Store, evaluate: Callable[[Params], Mapping[str, float]]
-) -> Callable[[Params], Mapping[str, float]]:
-    """Note each design while it is evaluated in this process, so that a sudden end is told with its key.
+@dataclass(frozen=True)
+class NotedEvaluation:
+    """Evaluates, and notes each design meanwhile, so that a sudden end of this process is told with its key.
 
-    Args:
+    Attributes:
         store: The study file.
         evaluate: What evaluates.
-
-    Returns:
-        A function that does the same.
     """
 
-    def evaluated(params: Params) -> Mapping[str, float]:
+    store: Store
+    evaluate: Callable[[Params], Mapping[str, float]]
+
+    def __call__(self, params: Params) -> Mapping[str, float]:
         """Evaluate a design, noted as being under way."""
         key = canonical_key(params)
-        with _noted(store, key), GUARD.watching(f"the evaluation of design {key}"):
-            return evaluate(params)
+        with _noted(self.store, key), GUARD.watching(f"the evaluation of design {key}"):
+            return self.evaluate(params)
 
-    return evaluated
+    @property
+    def prepared_seconds(self) -> Mapping[str, float]:
+        """Return the seconds spent on designs before the search, by key, as `cimbo.execution` asks for them."""
+        return getattr(self.evaluate, "prepared_seconds", {})
 
 
 @contextmanager

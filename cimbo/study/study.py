@@ -24,7 +24,7 @@ from cimbo.storage.store import IN_MEMORY
 from cimbo.study import events, records_table
 from cimbo.study.ask_tell import LARGEST_METRIC, AskTellStudy, with_analytic
 from cimbo.study.front import Front
-from cimbo.study.interrupted import FAILED_REASON, guarded, runs_code_of_a_user, sudden_end
+from cimbo.study.interrupted import FAILED_REASON, NotedEvaluation, runs_code_of_a_user, sudden_end
 from cimbo.study.provenance import (
     RESULTS_VERSIONS_NAME,
     admit,
@@ -269,7 +269,7 @@ class Study(AskTellStudy):
         heard = listener or events.ignore
         runner = Runner(self, self._planner, evaluate, budget, options, listener=heard)
         if self.store.path != IN_MEMORY and runs_code_of_a_user(evaluate):
-            runner = replace(runner, guard=partial(guarded, self.store))
+            runner = replace(runner, guard=partial(NotedEvaluation, self.store))
         self._fingerprint = fingerprint
         self._tell_of_sudden_end()
         try:

@@ -102,7 +102,7 @@ def test_what_others_found_is_printed_where_a_method_fails(capsys):
 
 
 def test_the_curve_and_the_end_of_every_seed_are_in_json(capsys):
-    options = ["--budget", "50", "--seeds", "2", "--seed", "7", "--methods", "random,nsga2"]
+    options = ["--budget", "50", "--seeds", "2", "--seed", "7", "--methods", "random,tpe"]
     assert run(["compare", "--problem", TABLE_PROBLEM, *options, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     ranked_after = list(document["ranks"])

@@ -296,9 +296,11 @@ def test_a_program_s_metric_under_a_derived_one_s_name_is_refused_before_a_searc
 ):
     """Before, the expression replaced what the program measured, on every design and without a word."""
     monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text("def f(d):\n return {'energy_nj': 3.0 * d['rows'], 'area': 1.0}\n")
+    Path("derived_energy.py").write_text(
+        "def f(d):\n return {'energy_nj': 3.0 * d['rows'], 'area': 1.0}\n"
+    )
     Path("study.toml").write_text(
-        '[evaluator]\npython = "mine:f"\n[hardware.genes]\nrows = [1, 2, 3]\n'
+        '[evaluator]\npython = "derived_energy:f"\n[hardware.genes]\nrows = [1, 2, 3]\n'
         '[metrics]\nenergy_nj = "area / 1e6"\n[[objectives]]\nname = "energy_nj"\ngoal = "min"\n'
     )
     assert run(["optimize", "--config", "study.toml", "--budget", "3", "--jobs", "1"]) == 2
