@@ -215,8 +215,7 @@ def forward(n: int) -> Iterator[tuple[slice, slice]]:
     Yields:
         The earlier rows, and the later ones that they are to predict.
     """
-    cuts = [round(share * n) for share in _FORWARD_CUTS]
-    for cut, end in pairwise(cuts):
+    for cut, end in pairwise(round(share * n) for share in _FORWARD_CUTS):
         if cut >= 4 and end > cut:
             yield slice(0, cut), slice(cut, end)
 

@@ -83,9 +83,8 @@ def kernel(hyper: Hyper, a: KernelInputs, b: KernelInputs) -> Array:
         a standard normal prior.
     """
     weighted = a.linear * hyper.linear_variances(a.group)
-    covariance = matern_covariance(hyper, a, b)
-    covariance += weighted @ np.swapaxes(b.linear, -1, -2)
-    return covariance + 1.0
+    of_linear = weighted @ np.swapaxes(b.linear, -1, -2)
+    return matern_covariance(hyper, a, b) + of_linear + 1.0
 
 
 def variance(hyper: Hyper, a: KernelInputs) -> Array:
