@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 
 from cimbo.benchmarking import own_method
-from cimbo.benchmarking.method import Peer, Task
-from cimbo.errors import BadInput, check_known
+from cimbo.benchmarking.method import MethodFailure, Peer, Task
+from cimbo.errors import BadInput, CimboError, check_known
 
 #: name -> (module, class, description in tables)
 METHOD_MODULES = {
@@ -47,6 +49,7 @@ def start(name: str, task: Task) -> Peer:
 
     Raises:
         BadInput: When the method is unknown, or what it needs is not installed.
+        MethodFailure: The method raises when it is made.
     """
     if name not in METHOD_MODULES and own_method.is_own(name):
         return own_method.start_own(name, task)
@@ -63,4 +66,24 @@ def start(name: str, task: Task) -> Peer:
         raise BadInput(
             f"method {name}", f"needs {error.name}, which is not installed", todo
         ) from None
+    except CimboError:
+        raise
+    except Exception as error:
+        told = f"method {name}: it raised {type(error).__name__}: {error}"
+        raise MethodFailure(told) from error
     return peer
+
+
+def check_names(names: Iterable[str], task: Task) -> None:
+    """Check that methods can be had, before the first evaluation of any.
+
+    Args:
+        names: Names of methods.
+        task: What each is made for; one that raises then fails in its own run, too.
+
+    Raises:
+        BadInput: As `start` does.
+    """
+    for name in names:
+        with suppress(MethodFailure):
+            start(name, task)

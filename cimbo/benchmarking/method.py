@@ -9,12 +9,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo.errors import CimboError
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Problem
 from cimbo.problem.space import Params
 
 Array = NDArray[np.float64]
 Measured = Mapping[str, float] | None  # None: the evaluation failed
+
+
+class MethodFailure(CimboError):
+    """A method raised while it was made, asked or told; other methods may go on."""
 
 
 @dataclass(frozen=True)

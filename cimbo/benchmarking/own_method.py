@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from cimbo.benchmarking.method import Measured, Task
+from cimbo.benchmarking.method import Measured, MethodFailure, Task
 from cimbo.errors import BadInput, CimboError
 from cimbo.plugins import has_entry_point, is_python_name, maker, python_object
 from cimbo.problem.space import Params, SearchSpace
@@ -89,14 +89,18 @@ def start_own(name: str, task: Task) -> OwnMethod:
         The method.
 
     Raises:
-        BadInput: There is no such object, it cannot be made, or it has no ``ask`` and ``tell``.
+        BadInput: There is no such object, or it has no ``ask`` and ``tell``.
+        MethodFailure: It raises when it is made.
     """
     where = f"method {name}"
     if ":" in name:
         make = python_object(where, name)
     else:
         make = maker(ENTRY_POINT_GROUP, name, {})
-    method = _called(name, "it", make, task)
+    try:
+        method = _called(name, "it", make, task)
+    except CimboError as error:
+        raise MethodFailure(str(error)) from error
     for question in ("ask", "tell"):
         if not callable(getattr(method, question, None)):
             raise BadInput(where, f"has no {question}", "see docs/researcher.md")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cimbo.benchmarking.method import Array, Measured, Peer
+from cimbo.benchmarking.method import Array, Measured, MethodFailure, Peer
 from cimbo.errors import CimboError
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import hypervolume
@@ -18,10 +18,6 @@ from cimbo.problem.space import Params
 Measure = Callable[[list[Params]], Sequence[Measured]]
 #: From the metrics of feasible designs to their hypervolume
 Volume = Callable[[Sequence[Mapping[str, float]]], float]
-
-
-class MethodFailure(CimboError):
-    """A method raised while it was asked or told; other methods may go on."""
 
 
 @dataclass(frozen=True)

@@ -169,11 +169,12 @@ def _rows(found: benchmark.ProblemsComparison) -> list[dict[str, Any]]:
 
 
 def _rows_of(compared: Comparison) -> list[dict[str, Any]]:
-    """A row for each method that came to its end, then one for each that failed."""
-    rows = [_row(curve) for curve in compared.curves]
+    """A row for each method that came to its end with a seed, then one for each that failed with its first."""
+    rows = {curve.method: _row(curve) for curve in compared.curves}
     for each in compared.failed:
-        rows.append({"method": each.method, "failed": f"seed {each.seed}: {each.reason}"})
-    return rows
+        row = rows.setdefault(each.method, {"method": each.method})
+        row["failed"] = f"seed {each.seed}: {each.reason}"
+    return list(rows.values())
 
 
 def _say_ranks(found: benchmark.ProblemsComparison) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cimbo.benchmarking import problem_sets, runner, start
+from cimbo.benchmarking import check_names, problem_sets, runner, start
 from cimbo.benchmarking.method import Task
 from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.ranks import Ranking, ranking
@@ -76,8 +76,7 @@ def compare_problems(asked: str, settings: ComparisonSettings) -> ProblemsCompar
         BadInput: For an unknown problem or method, or a method whose package is not installed.
     """
     found = problem_sets.find(asked)
-    for method in settings.methods:
-        start(method, Task(found[0].problem, 0))
+    check_names(settings.methods, Task(found[0].problem, 0))
     comparisons = tuple(_compare(problem, settings) for problem in found)
     telling = [c for c in comparisons if any(curve.most[-1] > 0 for curve in c.curves)]
     left_out = tuple(c.title for c in comparisons if c.curves and c not in telling)

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from cimbo import execution
-from cimbo.benchmarking import COMPUTING_METHODS, QUICK_METHODS, runner, start
-from cimbo.benchmarking.method import Measured, Task
-from cimbo.benchmarking.runner import Measure, MethodFailure, Run
+from cimbo.benchmarking import COMPUTING_METHODS, QUICK_METHODS, check_names, runner, start
+from cimbo.benchmarking.method import Measured, MethodFailure, Task
+from cimbo.benchmarking.runner import Measure, Run
 from cimbo.config.study_config import Config
 from cimbo.errors import BadInput, check_known, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
@@ -131,9 +131,8 @@ class _Race:
     settings: ComparisonSettings
 
     def check_methods(self) -> None:
-        """Raises BadInput for a method that cannot start, before the first evaluation."""
-        for name in self.settings.methods:
-            start(name, Task(self.problem, 0, self.options))
+        """Raises BadInput for a method that is unknown or not installed, before the first evaluation."""
+        check_names(self.settings.methods, Task(self.problem, 0, self.options))
 
     def curves(self, runs: Sequence[Run]) -> tuple[MethodCurve, ...]:
         """Make the curves of the methods from their runs.
@@ -186,21 +185,18 @@ def runs_of_methods(
         run: Runs the method of a name with a seed.
 
     Returns:
-        The runs of the methods that came to their end with every seed; the methods that failed.
+        The runs that came to their end, of a method that failed too; the methods that failed.
     """
     finished: list[Run] = []
     failed: list[FailedMethod] = []
     for name in settings.methods:
         seed = settings.first_seed
-        own: list[Run] = []
         try:
             for seed in settings.run_seeds:
-                own.append(run(name, seed))
+                finished.append(run(name, seed))
         except MethodFailure as error:
             failed.append(FailedMethod(name, seed, str(error)))
             logger.warning(f"{name}, seed {seed} failed: {error}; the other methods go on")
-            continue
-        finished += own
     return finished, tuple(failed)
 
 

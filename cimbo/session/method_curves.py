@@ -105,7 +105,7 @@ class MethodCurve:
 
 @dataclass(frozen=True)
 class FailedMethod:
-    """A method that raised in one of its runs: with which seed, and what. There is no curve of it."""
+    """A method that raised in one of its runs: with which seed, and what. A curve of it is of the seeds before."""
 
     method: str
     seed: int

@@ -32,6 +32,22 @@ class Raising(FirstDesigns):
         raise KeyError("population")
 
 
+class Unmade(FirstDesigns):
+    def __init__(self, task):
+        raise RuntimeError("boom")
+
+
+class RaisingLate(FirstDesigns):
+    def __init__(self, task):
+        super().__init__(task)
+        self.seed = task.seed
+
+    def ask(self, n):
+        if self.seed == 2:
+            raise RuntimeError("boom")
+        return super().ask(n)
+
+
 class Greedy(FirstDesigns):
     def ask(self, n):
         return self.designs[: n + 1]
@@ -68,6 +84,7 @@ def test_a_method_of_ones_own_is_compared(capsys):
 @pytest.mark.parametrize(
     ("kind", "complaint"),
     [
+        (Unmade, "it raised RuntimeError: boom; correct it"),
         (Raising, "tell raised KeyError: 'population'; correct it"),
         (Greedy, "return a list of at most"),
         (Wrong, "Wrong: ask returned a design that is none"),
@@ -99,6 +116,18 @@ def test_what_others_found_is_printed_where_a_method_fails(capsys):
     shown = capsys.readouterr().out
     assert "tell raised KeyError" in shown
     assert "random" in shown
+
+
+def test_the_seeds_before_the_one_that_failed_are_kept(capsys):
+    options = ["--budget", "6", "--seeds", "3", "--methods", f"{own(RaisingLate)},random"]
+    assert run(["compare", "--problem", "zdt1", *options, "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)["problems"]["zdt1"]
+    assert list(found["methods"][own(RaisingLate)]["hypervolume"]["by_seed"]) == ["0", "1"]
+    assert [each["seed"] for each in found["failed"]] == [2]
+    assert run(["compare", "--problem", "zdt1", *options, "--format", "csv"]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 3
+    assert "seed 2: " in rows[1]
 
 
 def test_the_curve_and_the_end_of_every_seed_are_in_json(capsys):
