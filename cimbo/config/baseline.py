@@ -171,6 +171,22 @@ def check_own_chip(
             SearchSpace((), choices).canonical(chip)
 
 
+def check_own_baseline(space: SearchSpace, baseline: Mapping[str, Any]) -> None:
+    """Check a baseline of a study's own genes: it is a chip, or a whole design.
+
+    Args:
+        space: The genes of the study.
+        baseline: Gene to value.
+
+    Raises:
+        BadInput: A gene is unknown, missing, or at a value that it cannot take.
+    """
+    is_design = any(choice.name in baseline for choice in space.architecture)
+    searched = space if is_design else SearchSpace((), space.hardware)
+    with naming("baseline"):
+        searched.canonical(baseline)
+
+
 def evaluated_costs(
     table: EvaluatorTable,
     about: NetworkTable | None,

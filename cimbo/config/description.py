@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from cimbo.config.baseline import (
+    check_own_baseline,
     check_own_chip,
     complete_chip,
     evaluated_costs,
@@ -98,14 +99,22 @@ class Config:
             check_metrics(problem, tables, self.accuracy)
             if not self.is_stored:  # earlier releases computed it in the place of the measured one
                 check_new_names(problem, tables, self.accuracy)
-                self._check_own_evaluation()
+                self._check_own_evaluation(space)
             check_expensive(problem, tables.expensive)
             return problem
 
-    def _check_own_evaluation(self) -> None:
+    def _check_own_evaluation(self, space: SearchSpace) -> None:
         """Check what a study with an evaluator of its own says that only such a study gets wrong."""
-        if self.tables.evaluator is not None:
-            refuse_unwatched_files(self.tables.network, self.tables.hardware)
+        if self.tables.evaluator is None:
+            return
+        refuse_unwatched_files(self.tables.network, self.tables.hardware)
+        if self.tables.baseline and self._has_own_chips():
+            check_own_baseline(space, self.baseline())
+
+    def _has_own_chips(self) -> bool:
+        """Whether the genes of chips are the study's alone, for an evaluator of its own."""
+        is_own_space = self.tables.hardware.space in (None, "own")
+        return self.tables.evaluator is not None and is_own_space
 
     def _space(self) -> SearchSpace:
         """The genes of networks and chips, and the constraints between them."""
@@ -355,9 +364,7 @@ class Config:
     def _chips(self) -> list[Choice]:
         """The chip's genes: cimbo's, or the study's own where it has an evaluator of its own and names no shipped space."""
         tables = self.tables
-        if tables.evaluator is None:
-            return chip_genes(tables.hardware)
-        if tables.hardware.space in (None, "own"):
+        if self._has_own_chips():
             return list(own_genes("hardware", tables.hardware.genes))
         return chip_genes(tables.hardware)
 

@@ -283,6 +283,29 @@ def test_a_baseline_is_a_design_of_the_study_s_own_genes(folder, capsys):
     assert "baseline" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("baseline", "complaint"),
+    [
+        ("lanes = 3\nturbo = true", "lanes"),
+        ("lanes = 2", "turbo"),
+        ('lanes = 2\nturbo = "true"', "turbo"),
+        ("lanez = 2\nturbo = true", "lanez"),
+    ],
+)
+def test_a_baseline_of_own_genes_is_checked_though_nothing_refers_to_it(
+    folder, capsys, baseline, complaint
+):
+    (folder / "own.toml").write_text(
+        '[evaluator]\npython = "mine_base:f"\n[hardware.genes]\nlanes = [1, 2, 4]\n'
+        f"turbo = [true, false]\n[baseline]\n{baseline}\n"
+        '[[objectives]]\nname = "energy_nj"\ngoal = "min"\n'
+    )
+    assert run(["optimize", "--config", "own.toml", "--budget", "3", "--study", "o.db"]) == 2
+    told = capsys.readouterr().err
+    assert "own.toml, baseline" in told
+    assert complaint in told
+
+
 def test_a_baseline_of_an_own_evaluator_is_evaluated_by_it(folder, capsys):
     (folder / "mine_base.py").write_text("def f(d):\n return {'energy_nj': 3.0 * d['lanes']}\n")
     (folder / "own.toml").write_text(
