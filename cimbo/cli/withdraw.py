@@ -46,9 +46,14 @@ def withdraw(
     rows = []
     for record in found:
         rows.append({"number": record.number, "key": record.key, **record.metrics})
-    document = [{"number": r.number, "key": r.key, "metrics": r.metrics} for r in found]
+    document = []
+    for record in found:
+        about = {"number": record.number, "key": record.key, "reason": reason}
+        document.append({**about, "metrics": record.metrics})
     emit(style, rows, document)
     told = f"{len(found)} evaluations are withdrawn"
+    if reason:
+        told += f" ({reason})"
     if again:
         told += "; their designs are measured first by the next cimbo optimize or cimbo ask"
     say(told)

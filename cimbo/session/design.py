@@ -12,6 +12,7 @@ from cimbo.session.blind_accuracy import BLIND_KIND, loses
 from cimbo.session.context import StudyContext
 from cimbo.storage import Record
 from cimbo.study.final_front import ACCURACY_METRIC, in_exact_form, is_verified
+from cimbo.study.withdrawal import withdrawn_by_key, words_of
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def find(context: StudyContext, key: str) -> Record:
         return next(iter(found.values()))
     what = f"{len(found)} evaluations have keys that start so"
     if not found:
+        _refuse_withdrawn(context, key)
         what = "no evaluation has this key"
     todo = "cimbo pareto lists keys"
     # Of keys cut to the length that was typed: a mistyped letter is found in a shortened key too.
@@ -107,6 +109,16 @@ def find(context: StudyContext, key: str) -> Record:
     if near and not found:
         todo = f"did you mean {' or '.join(near)}? {todo}"
     raise BadInput(f"KEY {key}", what, todo)
+
+
+def _refuse_withdrawn(context: StudyContext, key: str) -> None:
+    """Raise BadInput where ``key`` is that of a withdrawn design: it says when and why, and what was measured."""
+    for whole, evaluations in withdrawn_by_key(context.study.store).items():
+        if whole.startswith(key):
+            last = evaluations[-1]
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in last["metrics"].items())
+            what = f"evaluation {last['number']} of this design {words_of(last)}: {figures}"
+            raise BadInput(f"KEY {key}", what, "cimbo pareto lists the keys of those that count")
 
 
 MEASURED_BY_OTHERS = "measured by others"

@@ -182,6 +182,16 @@ def test_the_command_lists_what_it_withdrew(file, capsys):
     assert "2 evaluations are withdrawn" in printed.err
 
 
+def test_show_says_that_a_design_was_withdrawn_and_why(file, capsys):
+    with open_session(file) as session:
+        [gone] = session.withdraw(since=8, reason="wrong weights")
+    assert run(["show", gone.key[:6], "--study", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "evaluation 8 of this design was withdrawn on" in said
+    assert "(wrong weights): " in said
+    assert "accuracy 500" in said
+
+
 def test_nothing_is_withdrawn_while_somebody_evaluates(file):
     with Study.open(file) as study, open_session(file) as session:
         design = study.ask(1)[0]
