@@ -23,6 +23,8 @@ from cimbo.study.study import Study
 logger = logging.getLogger("cimbo")
 
 SIMULATOR_COSTS = ("latency_ms", "energy_uj")  # what every simulator gives of a run
+# What tables and files of others write for the values of a gene that is true or false
+TRUTH_WORDS = {"yes": "true", "no": "false"}
 F = TypeVar("F", bound=Callable[..., Any])
 LIMIT_FORM = "write METRIC=BOUND, such as area_mm2=120"
 LIMIT_PATTERN = re.compile(r"\s*([^<>=\s]+)\s*(<=|>=|=)\s*(\S+)\s*")
@@ -130,6 +132,8 @@ def _pin(study: Study, gene: FixedGene) -> Any:
     if gene.name == "array" and asked not in choice.values:
         asked = FAMILY_ALIASES.get(asked, asked)
     value = choice.of_text(asked)
+    if value is None and asked.lower() in TRUTH_WORDS:
+        value = choice.of_text(TRUTH_WORDS[asked.lower()])
     if value is not None:
         return value
     todo = f"choose one of {list(choice.values)}"

@@ -56,6 +56,10 @@ FUNCTIONS_OF_SEVERAL: dict[str, Callable[[list[Any]], Any]] = {
     "min": lambda values: reduce(np.minimum, values),
     "sum": lambda values: reduce(np.add, values),
 }
+TRUTH_WORDS = {
+    "true": True,
+    "false": False,
+}  # as a study.toml writes them; Python's own are constants
 KNOWN_FUNCTIONS = tuple(sorted((*FUNCTIONS_OF_ONE, *FUNCTIONS_OF_SEVERAL)))
 
 
@@ -200,7 +204,7 @@ def _operands(node: ast.expr) -> Iterator[ast.expr]:
 
 def _names(node: ast.expr) -> Iterator[str]:
     """The names of values in an expression, from left to right."""
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast.Name) and node.id not in TRUTH_WORDS:
         yield node.id
     for inner in _operands(node):
         yield from _names(inner)
@@ -219,6 +223,8 @@ def _value(node: ast.expr, values: Values) -> Any:
     """Evaluate a checked expression: a number, a truth, a text, or an array of these."""
     if isinstance(node, ast.Constant):
         return _number(node.value)
+    if isinstance(node, ast.Name) and node.id in TRUTH_WORDS:
+        return TRUTH_WORDS[node.id]
     if isinstance(node, ast.Name):
         return _named_number(values[node.id])
     if isinstance(node, ast.BinOp):

@@ -137,6 +137,17 @@ def test_metrics_that_are_none(declared, told):
         DerivedMetrics(declared)
 
 
+@pytest.mark.parametrize("word", ["true", "True"])
+def test_true_and_false_are_words_of_an_expression(word):
+    condition = Expression(f"turbo == {word}")
+    assert condition.names == ("turbo",)
+    assert condition.is_condition
+    assert condition({"turbo": True})
+    assert not condition({"turbo": False})
+    assert list(condition({"turbo": np.array([True, False])})) == [True, False]
+    assert Expression("turbo == false")({"turbo": False})
+
+
 def test_what_cannot_be_computed_is_left_out():
     derived = DerivedMetrics({"ratio": "a / b", "other": "c"})
     assert derived.completed({"a": 1.0, "b": 0.0}) == {"a": 1.0, "b": 0.0}
