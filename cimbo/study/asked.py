@@ -174,7 +174,9 @@ class AskedDesigns:
         told = []
         rows = list(rows)
         told_metrics = [row.metrics for row in rows]
-        self._ranges = Ranges.of(self._store.definition, told_metrics, self._study.evaluations())
+        targets = self._study.problem.targets
+        known = self._study.evaluations()
+        self._ranges = Ranges.of(self._store.definition, told_metrics, known, targets)
         counts: Counter[str] = Counter()  # equal rows told together are several measurements
         for row in rows:
             try:
@@ -281,7 +283,10 @@ class AskedDesigns:
         self._ranges.check(metrics)
         problem = self._study.problem
         known = problem.completed(metrics, params)
+        divided = problem.derived.not_finite(metrics, params)
         for name in problem.targets:
+            if name in divided:
+                raise BadInput(f"metrics.{name}", divided[name], "correct what it is made of")
             if name not in known:
                 needed = problem.derived.missing(name, {**params, **known}) or (name,)
                 raise not_told(needed[0], metrics)

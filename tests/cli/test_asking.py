@@ -240,6 +240,23 @@ def test_a_shell_loop_drives_a_study(folder):
         ({"accuracy": 910.0, "latency_ms": 1.0}, "accuracy: is 910; tell percent, from 0 to 100"),
         ({"accuracy": 91.0, "latency_ms": -1.0}, "latency_ms: is -1, and such an amount is never"),
         ({"accuracy": 0.91, "latency_ms": 1.0}, "a share; tell percent: 91"),
+        ({"accuracy": 91.0, "latency_ms": 0.0}, "latency_ms: is 0, and no chip works in no time"),
+        (
+            {"accuracy": 88.0, "accuracy_fidelity": 50.0, "latency_ms": 1.0},
+            "accuracy_fidelity: is 50; give the share of the full measurement",
+        ),
+        (
+            {"accuracy": 88.0, "accuracy_fidelity": -1.0, "latency_ms": 1.0},
+            "accuracy_fidelity: is -1; give the share of the full measurement",
+        ),
+        (
+            {"accuracy": 88.0, "accuracy_std": -2.0, "latency_ms": 1.0},
+            "accuracy_std: is -2; give a standard deviation",
+        ),
+        (
+            {"accuracy": 88.0, "accuracy_low": 99.0, "accuracy_high": 12.0, "latency_ms": 1.0},
+            "accuracy_low: is 99, above accuracy_high (12)",
+        ),
     ],
 )
 def test_impossible_figures_are_refused_and_nothing_is_recorded(

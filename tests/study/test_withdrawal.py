@@ -122,8 +122,8 @@ def test_the_same_file_brings_nothing_withdrawn_back(tmp_path, capsys):
     study_file = str(tmp_path / "s.db")
     with Study.open(study_file, SPACE, OBJECTIVES) as study:
         designs = study.ask(2)
-    rows = [{"params": d.params, "metrics": measured_wrongly(d.params)} for d in designs]
-    rows.append({**rows[0], "metrics": {**rows[0]["metrics"], "accuracy": 400.0}})
+    rows = [{"params": d.params, "metrics": measure(d.params)} for d in designs]
+    rows.append({**rows[0], "metrics": {**rows[0]["metrics"], "accuracy": 99.0}})
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(rows))
     tell = ["tell", str(path), "--study", study_file, "--format", "json"]
