@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cimbo.cli.fixed_genes import CHIP_TABLES, changed_genes
+from cimbo.cli.fixed_genes import CHIP_TABLES, changed_genes, chip_in_row
 from cimbo.cli.grouped import command
 from cimbo.cli.options import (
     json_object,
@@ -135,7 +135,8 @@ def presets(style: str) -> None:
 @click.option(
     "--hardware",
     required=True,
-    help="Genes of the chip as JSON, or @FILE, which may hold a design of cimbo export KEY --to json.",
+    help="Genes of the chip as JSON, or @FILE, which may hold a design of cimbo export KEY --to json; "
+    "@FILE#KEY: one design of several in it.",
 )
 @click.option(
     "--fix",
@@ -165,8 +166,11 @@ def simulate(
 
     network = _counted(name, **counted)
     options = json_object("--simulator-options", simulator_options)
-    chip = part_of_design("--hardware", hardware, CHIP_TABLES) | changed_genes(fixes)
+    chip = part_of_design("--hardware", hardware, CHIP_TABLES)
     chosen = simulator or "cimbo"
+    if chosen == "cimbo":
+        chip = chip_in_row(chip)
+    chip |= changed_genes(fixes)
     try:
         with naming(origin("--hardware", hardware)):
             found = simulation.simulate(network, chip, simulator=chosen, options=options)

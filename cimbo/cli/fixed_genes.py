@@ -13,6 +13,7 @@ from cimbo.errors import BadInput, choose_from, unreadable
 
 CHIP_TABLES = ("hardware", "chip")  # what a design's own table of a chip is called in our JSON
 DESIGN_LISTS = ("pareto", "designs")  # what a list of designs is called there
+ROW_MARKS = {"key", "status"}  # columns of a row of a table of designs
 FORM_OF_A_CHIP = (
     'give an object of genes such as {"rows": 128}, or a design of cimbo show --format json'
 )
@@ -58,9 +59,35 @@ def changed_genes(fixes: Iterable[str]) -> dict[str, Any]:
         Values by gene: numbers where they are written so, else words.
 
     Raises:
-        BadInput: As `fixed_genes` does.
+        BadInput: As `fixed_genes` does, and for a gene with two values.
     """
-    return {gene.name: number_or_word(gene.value) for gene in fixed_genes(fixes)}
+    found: dict[str, Any] = {}
+    for gene in fixed_genes(fixes):
+        value = number_or_word(gene.value)
+        if found.get(gene.name, value) != value:
+            what = f"{gene.name} is fixed at {found[gene.name]} too"
+            raise BadInput(gene.asked, what, "fix a gene once")
+        found[gene.name] = value
+    return found
+
+
+def chip_in_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the genes of a chip from a row of a table of designs.
+
+    Args:
+        found: Genes of a chip; or a row of ``cimbo export --to json``, which has metrics and genes of the
+            network beside them.
+
+    Returns:
+        The genes of the chip that have a value; what was given where it is no such row.
+    """
+    from cimbo import hardware
+
+    if not set(found) >= ROW_MARKS:
+        return dict(found)
+    known = {choice.name for choice in hardware.chip_choices(extended=True)}
+    known |= set(hardware.DEFAULT_GENES)
+    return {name: value for name, value in found.items() if name in known and value is not None}
 
 
 def number_or_word(text: str) -> Any:

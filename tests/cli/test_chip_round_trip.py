@@ -114,6 +114,24 @@ def test_simulate_says_its_process_and_changes_genes_of_a_chip(tmp_path, monkeyp
     assert said(capsys, *words, "--format", "json") == smaller
 
 
+def test_a_row_of_an_exported_table_is_a_chip_and_no_gene_is_fixed_twice(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    array = {"array": "charge_sram", "rows": 32, "cols": 64, "adc_bits": 7, "columns_per_adc": 2}
+    buffers = {"buffer_mb": 0.25, "buffer_gb_s": 32, "dram_channels": 1}
+    chip = {**array, **buffers, "planes": 4, "macros_per_pe": 2, "pes": 2}
+    marks = {"number": 1, "key": "67a48b928dfd", "status": "done", "reason": None, "seconds": 6.2}
+    row = {**marks, "depth": 2, "embed": 32, **chip, "weight_bits": None, "accuracy": 85.3}
+    (tmp_path / "all.json").write_text(json.dumps([row, {**row, "key": "a0"}]))
+    (tmp_path / "chip.json").write_text(json.dumps(chip))
+    words = ["simulate", "--network", "fmnist-vit", "--format", "json", "--hardware"]
+    expected = said(capsys, *words, "@chip.json")
+    assert said(capsys, *words, "@all.json#67a4") == expected
+    assert run([*words, "@chip.json", "--fix", "rows=64", "--fix", "rows=128"]) == 2
+    assert "rows is fixed at 64 too" in capsys.readouterr().err
+
+
 def test_a_front_of_digital_arrays_says_what_no_chip_confirms(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = STUDY.format(fixed='array = ["digital_sram", "rram"]\n')
