@@ -63,6 +63,10 @@ def test_every_measurement_is_a_subnetwork_with_a_count_that_can_be(name: str):
         ({}, {"noise_lsb": 0.6}, "noise_lsb: is the same in the whole table"),
         ({}, {"age": "a year"}, "age: is the same in the whole table"),
         ({}, {"die": 3}, "die: is the same in the whole table"),
+        ({}, {"rows": -5}, "rows: is -5; give a whole positive number"),
+        ({}, {"array": "digital_sram", "pes": -4}, "pes: is -4"),
+        ({}, {"array": "digital_sram", "adc_bits": 99}, "adc_bits: 99.0 is beyond any converter"),
+        ({}, {"macros_per_pe": "x"}, "macros_per_pe: is .*give a number"),
         ({}, {"adc_bit": 6}, "adc_bit: is no gene of a chip; did you mean adc_bits"),
         ({"embedd": 48}, {}, "embedd: is no gene of it; did you mean embed"),
         ({"depth": 3}, {}, "it has depth 2, 4, 6; embed 32, 48, 64"),
@@ -73,6 +77,15 @@ def test_a_lookup_refuses_what_it_would_not_look_at(subnet, array, complaint):
     usual = {"array": "rram", "rows": 64, "adc_bits": 8}
     with pytest.raises(BadInput, match=complaint):
         bench.lookup({**VIT, **subnet}, {**usual, **array})
+
+
+def test_a_lookup_takes_whole_floats_and_refuses_what_holds_no_genes():
+    bench = cim_nas_bench.load("fmnist-vit")
+    usual = {"array": "rram", "rows": 64, "adc_bits": 8}
+    floats = {**usual, "rows": 64.0}
+    assert bench.lookup({**VIT, "embed": float(VIT["embed"])}, floats) == bench.lookup(VIT, usual)
+    with pytest.raises(BadInput, match="array: is None; give a dict"):
+        bench.lookup(VIT, None)
 
 
 def test_an_array_can_be_given_as_part_of_a_chip_and_unmeasured_ones_are_refused():

@@ -43,6 +43,7 @@ from cimbo.benchmarking.cim_nas_bench.spaces import (
 from cimbo.config.study_config import preset
 from cimbo.errors import BadInput, check_known, choose_from
 from cimbo.hardware.array_description import ARRAY_GENES
+from cimbo.hardware.chip_columns import columns
 from cimbo.workloads import network
 
 __all__ = ["PARTS", "CimNasBench", "Measurement", "load", "names"]
@@ -143,9 +144,14 @@ class CimNasBench:
             The measurement.
 
         Raises:
-            BadInput: The table has no such sub-network or no such array, or a name is of no gene.
+            BadInput: The table has no such sub-network or no such array, a name is of no gene, or a value
+                is none that a chip can have.
         """
+        for where, genes in (("sub-network", subnet), ("array", array)):
+            if not isinstance(genes, Mapping):
+                raise BadInput(where, f"is {genes!r:.40}", "give a dict of gene to value")
         self._check_names(subnet, array)
+        columns([self.whole_chip(array)])  # refuses values that no chip has
         full = dict(subnet)
         if set(subnet) <= set(TABLE_NETWORKS[self.network]):
             self._check_small(subnet)
@@ -276,8 +282,12 @@ def table_array(chip: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key(genes: Mapping[str, Any]) -> str:
-    """Genes as a text, the same whatever their order."""
-    return repr(sorted(genes.items()))
+    """Genes as a text, the same whatever their order; 64.0 is 64."""
+    plain = {}
+    for name, value in genes.items():
+        is_whole = isinstance(value, float) and value.is_integer()
+        plain[name] = int(value) if is_whole else value
+    return repr(sorted(plain.items()))
 
 
 def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
