@@ -69,6 +69,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 def _pair(text: str) -> tuple[str, str]:
     column, equals, name = text.rpartition("=")
     if not (column and equals and name):
-        todo = "write COLUMN=NAME, such as --map bits=adc_bits"
-        raise BadInput(f"--map {text}", "is no pair", todo)
+        raise BadInput(
+            f"--map {text}", "is no pair", "write COLUMN=NAME, as in --map bits=adc_bits"
+        )
     return column.strip(), name.strip()

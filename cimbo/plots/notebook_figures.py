@@ -43,8 +43,7 @@ def finish(figure: Any, title: str, x: str, y: str) -> Any:
     """
     below = {"orientation": "h", "y": -0.2}
     figure.update_layout(title=title, template="plotly_white", legend=below)
-    figure.update_xaxes(title=x)
-    figure.update_yaxes(title=y)
+    figure.update_layout(xaxis_title=x, yaxis_title=y)
     return figure
 
 
