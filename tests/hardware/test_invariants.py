@@ -195,7 +195,7 @@ def test_resident_weights_cause_no_dram_traffic(workload, chip):
     result = simulate(
         workload,
         chip
-        | {"buffer_mb": 64, "pes": 64, "macros_per_pe": 8, "planes": 4096, "schedule": "energy"},
+        | {"buffer_mb": 64, "pes": 64, "macros_per_pe": 8, "planes": 32768, "schedule": "energy"},
     )
     assert result["resident"]
     assert result["energy_parts_uj"]["dram"] == 0
