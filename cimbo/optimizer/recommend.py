@@ -3,7 +3,8 @@
 In: the log of evaluations, as rows of the space with what they measured, and the seed. Out: candidates in order of choice.
 Everything is a function of these two. Step by step:
 
-1. While fewer than ``Search.initial`` designs are known: the next designs of a scrambled Sobol sequence.
+1. While fewer than ``Search.initial`` designs are known: the next designs of a scrambled Sobol sequence
+   (:mod:`cimbo.optimizer.exploration`).
 2. A surrogate for each metric that is not analytic, fitted to the log (:mod:`cimbo.optimizer.surrogates`), and, where designs
    failed, the chance that one succeeds (:mod:`cimbo.optimizer.failures`), which counts as one more constraint.
 3. A pool of unseen candidates: an evolutionary search over the posterior mean and one over an upper confidence bound, both
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution, surrogates
+from cimbo.optimizer.exploration import random_exploration, sobol_candidates, unseen_rows
 from cimbo.optimizer.failures import FailureModel
 from cimbo.optimizer.posterior import ScoreModel
 from cimbo.optimizer.screening import prune_baseline, screen
@@ -33,7 +35,6 @@ from cimbo.optimizer.search_state import Search as Search
 from cimbo.optimizer.search_state import State as State
 from cimbo.optimizer.surrogates import Surrogate
 from cimbo.optimizer.threads import one_thread
-from cimbo.problem.objectives import Candidate, candidate_of_row
 from cimbo.problem.space import Rows
 
 Array = NDArray[np.float64]
@@ -50,14 +51,6 @@ N_MUTANTS = 100
 N_RANDOM = 50
 UCB_BETA = 1.3
 MIN_MEASURED = 3  # designs with every metric, before a surrogate is fitted
-SOBOL_DRAWS = (
-    64,
-    256,
-    1024,
-    4096,
-    16384,
-)  # how many designs of the sequence are read, tried in turn
-ENUMERABLE_SIZE = 4096  # a space of at most so many designs can be enumerated
 
 
 def recommend(
@@ -80,10 +73,10 @@ def recommend(
     """
     n_started = len(state.seen)  # evaluated, failed or under way
     if n_started < search.initial:
-        return Proposal(_sobol(search, state, min(n, search.initial - n_started), seed))
+        return Proposal(sobol_candidates(search, state, min(n, search.initial - n_started), seed))
     complete = _Complete.of(search, state)
     if len(complete.metrics) < MIN_MEASURED:
-        return Proposal(_sobol(search, state, n, seed))
+        return Proposal(sobol_candidates(search, state, n, seed))
     with one_thread():
         fitted = fit_surrogates(search, state, seed=seed)
         failed = state.rows[[metrics is None for metrics in state.metrics]]
@@ -168,99 +161,12 @@ def _by_model(
     chosen = _acquire(search, model, state, n - n_random, rng)
     # Random designs fill the batch where the acquisition found too few, too
     with_chosen = replace(state, pending=np.concatenate([state.pending, chosen]))
-    explored = _random_exploration(search, with_chosen, n - len(chosen), rng)
+    explored = random_exploration(search, with_chosen, n - len(chosen), rng)
     candidates = [model.predicted(row, "proposed") for row in chosen]
     candidates += [model.predicted(row, "explored") for row in explored]
     explore = f"{n_random} of {n} candidates explore"
     notes = [f"surrogate of {name} does not predict yet: {explore}" for name in untrusted]
     return Proposal(candidates, model.fitted, notes)
-
-
-# ---- designs that no model chose ------------------------------------------------------------------------------------
-
-
-def _sobol(
-    search: Search,
-    state: State,
-    n: int,
-    seed: int,
-) -> list[Candidate]:
-    """The next ``n`` unseen designs of the study's Sobol sequence, feasible ones first.
-
-    Feasible are designs that keep the constraints which can be computed without an evaluation. More and
-    more of the sequence is read until it holds enough of them.
-
-    Args:
-        search: Problem, surrogates and limits.
-        state: The log.
-        n: How many designs.
-        seed: Seed of the sequence.
-
-    Returns:
-        At most ``n`` candidates, in the order of the sequence but for infeasible ones, which come last.
-    """
-    space = search.problem.space
-    for n_drawn in SOBOL_DRAWS:
-        unseen = _unseen(search, state, search.pin(space.sobol_rows(n_drawn, seed)))
-        unseen = _without_known(search, unseen, n)
-        feasible = _keeps_analytic(search, unseen)
-        if feasible.sum() >= n or n_drawn >= space.size:
-            break
-    feasible_first = np.argsort(~feasible, kind="stable")[:n]
-    return [candidate_of_row(space, row, origin="sobol") for row in unseen[feasible_first]]
-
-
-def _without_known(search: Search, rows: Rows, n: int) -> Rows:
-    """Rows (m, d) without those that another study has measured, which priors were learned from; all where few are left."""
-    if search.measured_elsewhere is None:
-        return rows
-    known = {row.tobytes() for row in search.measured_elsewhere}
-    others = rows[[row.tobytes() not in known for row in rows]]
-    return others if len(others) >= n else rows
-
-
-def _random_exploration(
-    search: Search,
-    state: State,
-    n: int,
-    rng: np.random.Generator,
-) -> Rows:
-    """Up to ``n`` random unseen designs (n, d), first those that keep the constraints that can be computed."""
-    space = search.problem.space
-    if n < 1:
-        return space.rows([])
-    unseen = _unseen(search, state, search.pin(space.random_rows(64 * n, rng)))
-    # A small space that is nearly used up is enumerated: a long Sobol sequence meets all of it
-    if len(unseen) < n and space.size <= ENUMERABLE_SIZE:
-        unseen = _unseen(search, state, search.pin(space.sobol_rows(ENUMERABLE_SIZE)))
-    feasible = _keeps_analytic(search, unseen)
-    feasible_first = np.argsort(~feasible, kind="stable")[:n]
-    return unseen[feasible_first]
-
-
-def _unseen(search: Search, state: State, rows: Rows) -> Rows:
-    """The distinct ones of ``rows`` (n, d) that the space allows, neither evaluated, under way nor left out."""
-    distinct = evolution.unique(rows)
-    if search.problem.space.constraints:
-        distinct = distinct[search.problem.space.allowed_rows(distinct)]
-    seen = {row.tobytes() for row in state.seen}
-    if state.left_out is not None:
-        seen |= {row.tobytes() for row in state.left_out}
-    is_new = [row.tobytes() not in seen for row in distinct]
-    return distinct[is_new]
-
-
-def _keeps_analytic(search: Search, rows: Rows) -> NDArray[np.bool_]:
-    """(n,) whether each design keeps the constraints on metrics that can be computed without an evaluation."""
-    kept = np.ones(len(rows), bool)
-    if not len(rows):
-        return kept
-    for constraint in search.problem.constraints:
-        compute = search.factory.analytic.get(constraint.metric)
-        if compute is not None:
-            values = surrogates.of_rows(compute, search.problem.space, rows)
-            kept &= constraint.violation(np.asarray(values, float)) <= 0
-    return kept
 
 
 # ---- pool and choice ------------------------------------------------------------------------------------------------
@@ -378,7 +284,7 @@ def _pool(
     mutants = search.pin(evolution.mutate(space, parents, rng))
     evolved = _evolved(search, model, np.concatenate([front, mutants]), rng)
     random_rows = search.pin(space.random_rows(N_RANDOM, rng))
-    rows = _unseen(search, state, np.concatenate([*evolved, mutants, random_rows]))
+    rows = unseen_rows(search, state, np.concatenate([*evolved, mutants, random_rows]))
     allowed = model.allowed(rows)
     if allowed.any():
         return rows[allowed]
