@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import targets
+from cimbo.problem.space import Choice
 from cimbo.session import blind_accuracy
 from cimbo.session.context import StudyContext
+from cimbo.study.study import Study
 
 SHOWN_GENES = 3  # that a warning names
 LEAST_ROUNDED_COUNT = 10**6  # designs; of fewer every digit is told
@@ -30,11 +33,7 @@ def _warn_of_unjudged_genes(context: StudyContext) -> None:
         return
     if context.config.accuracy != NO_ACCURACY:
         return
-    study = context.study
-    free = []
-    for gene in study.problem.space.architecture:
-        if len(gene.values) > 1 and gene.name not in study.fixed:
-            free.append(gene.name)
+    free = _searched(context.study, context.study.problem.space.architecture)
     if free:
         logger.warning(
             f"no accuracy is measured, so the cheapest network wins: {len(free)} genes of "
@@ -91,16 +90,21 @@ def _tell_searched_chip_genes(context: StudyContext) -> None:
     """Say which properties of a chip are searched where the study gives others: one may have been forgotten."""
     if not context.chip_properties:
         return
-    study = context.study
-    free = []
-    for gene in study.problem.space.hardware:
-        if len(gene.values) > 1 and gene.name not in study.fixed:
-            free.append(gene.name)
+    free = _searched(context.study, context.study.problem.space.hardware)
     if free:
         logger.info(
             f"{len(context.chip_properties)} properties of the chip are given in [hardware.fixed]; "
             f"searched are {', '.join(free)}"
         )
+
+
+def _searched(study: Study, genes: Iterable[Choice]) -> list[str]:
+    """The names of the genes that a search may vary: of several values, and not kept fixed."""
+    names = []
+    for gene in genes:
+        if len(gene.values) > 1 and gene.name not in study.fixed:
+            names.append(gene.name)
+    return names
 
 
 def _warn_of_incomplete_counts(context: StudyContext) -> None:
