@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from cimbo.errors import BadInput
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, share_deviation
 from cimbo.problem.objectives import FIDELITY_SUFFIX
-from cimbo.problem.space import Params, canonical_key
+from cimbo.problem.space import Params
 
 ACCURACY_METRIC = "accuracy"
 IMAGES_NAME = "accuracy_images"  # beside an accuracy: how many images it was measured on
@@ -95,7 +95,6 @@ def raced(
         The metrics that `stated` makes of the images that were looked at; no deviation where these are all.
     """
     total = source.image_count()
-    key = canonical_key(design)
     right, seen = 0, 0
     quality: dict[str, float] = {}
     for last in [*(n for n in stages if n < total), total]:
@@ -103,8 +102,8 @@ def raced(
         seen = last
         quality = stated(right, seen, total)
         deviation = quality[ACCURACY_METRIC + DEVIATION_SUFFIX]
-        metrics = {**costs, ACCURACY_METRIC: quality[ACCURACY_METRIC]}
-        if race.is_hopeless(key, ACCURACY_METRIC, deviation, metrics):
+        measured = {ACCURACY_METRIC: (quality[ACCURACY_METRIC], deviation)}
+        if seen == total or race.is_hopeless(design, measured, costs, 1.0 - seen / total):
             break
     if (
         seen == total

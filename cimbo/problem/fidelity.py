@@ -11,22 +11,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.problem.objectives import Metrics, Problem, at_target_fidelity
-from cimbo.problem.pareto import Array, hypervolume
+from cimbo.problem.pareto import Array, improvements
 from cimbo.problem.scalars import finite
+from cimbo.problem.space import Params, canonical_key
 
 DEVIATION_SUFFIX = "_std"
-# A measurement is continued while the design, with the metric at its mean plus so many deviations,
-# would add at least the share LEAST_GAIN to the hypervolume. docs/design/fidelities.md says what other choices gave.
-OPTIMISM_DEVIATIONS = 0.5
-LEAST_GAIN = 5e-4
 # Predicted deviations are multiplied by this. They are right for designs like those already met,
 # and too small for others, where the search goes.
 PREDICTION_WIDENING = 1.3
+N_OUTCOMES = 64  # values that a full measurement may give, over which a gain is averaged
+# Fractions by which the second and further coordinates of evenly spread points move on (Roberts 2018,
+# "The unreasonable effectiveness of quasirandom sequences"): powers of the inverse plastic number.
+SPREAD_STEP = 0.7548776662466927
 
 __all__ = ["Race", "at_target_fidelity", "deviations"]
 
@@ -35,15 +38,78 @@ __all__ = ["Race", "at_target_fidelity", "deviations"]
 class Race:
     """Decides whether partial measurements of designs are worth continuing, given the front so far.
 
+    What continuing may bring is the hypervolume that the design is expected to add, over all that the full measurement may say.
+    It is worth its cost where it brings more for that cost than new designs are expected to.
+
     Attributes:
         problem: Objectives, references and constraints.
         front: Metrics of the designs on the front, measured at full fidelity.
         predicted: Key of a design to metric to the mean and standard deviation that a surrogate predicted for it.
+        gain_elsewhere: The hypervolume that the cost of one full evaluation is expected to add if it is spent on new designs;
+            without references, how many designs of the front it is expected to give.
     """
 
     problem: Problem
     front: Sequence[Metrics]
     predicted: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    gain_elsewhere: float = 0.0
+
+    def is_hopeless(
+        self,
+        design: Params,
+        measured: Mapping[str, tuple[float, float]],
+        metrics: Metrics,
+        remaining_cost: float,
+    ) -> bool:
+        """Tell whether continuing a measurement is not worth its cost.
+
+        Args:
+            design: The design, by gene.
+            measured: Metric to its value at less than full fidelity, and to the standard deviation of
+                that around the full measurement.
+            metrics: The metrics that are known exactly; what it has of ``measured`` does not count.
+            remaining_cost: What is left to be spent on this design, as a share of the cost of one full
+                evaluation.
+
+        Returns:
+            True where the expected gain, divided by ``remaining_cost``, is not above
+            ``gain_elsewhere``. False where an objective is neither known nor predicted.
+        """
+        gain = self.expected_gain(design, measured, metrics)
+        return gain is not None and gain <= self.gain_elsewhere * remaining_cost
+
+    def expected_gain(
+        self,
+        design: Params,
+        measured: Mapping[str, tuple[float, float]],
+        metrics: Metrics,
+    ) -> float | None:
+        """Compute what a design is expected to add to the hypervolume, once it is measured in full.
+
+        Args:
+            design: The design, by gene.
+            measured: As in `is_hopeless`. It is combined with what was predicted of the design.
+            metrics: The metrics that are known exactly.
+
+        Returns:
+            The mean over what the full measurement may say; outcomes that break a constraint add
+            nothing. Without references: the probability that nothing on the front is as good in every
+            objective. None where an objective is neither known nor predicted.
+        """
+        key = canonical_key(design)
+        uncertain = {}
+        for name, prediction in self.predicted.get(key, {}).items():
+            if name not in metrics:
+                uncertain[name] = prediction
+        for name, (value, std) in measured.items():
+            uncertain[name] = self.estimate(key, name, value, std)
+        outcomes = []
+        for outcome in _outcomes(uncertain):
+            outcomes.append(self.problem.completed({**metrics, **outcome}, design))
+        if not all(objective.name in outcomes[0] for objective in self.problem.objectives):
+            return None
+        is_feasible = [self._keeps_constraints(outcome) for outcome in outcomes]
+        return float(np.mean(self._gains(outcomes) * is_feasible))
 
     def estimate(
         self,
@@ -73,60 +139,57 @@ class Race:
         weighted = precision_of_prediction * predicted_mean + precision_of_measured * measured
         return weighted / precision, precision**-0.5
 
-    def is_hopeless(
-        self,
-        key: str,
-        metric: str,
-        std: float,
-        metrics: Metrics,
-    ) -> bool:
-        """Tell whether continuing a measurement is not worth its cost.
+    def _keeps_constraints(self, metrics: Metrics) -> bool:
+        """Whether metrics keep every constraint, apart from those on metrics that nothing is known of."""
+        for constraint in self.problem.constraints:
+            if constraint.metric in metrics and not constraint.holds(metrics):
+                return False
+        return True
 
-        Args:
-            key: The design's key.
-            metric: What is being measured.
-            std: Standard deviation of the partial measurement in ``metrics``.
-            metrics: All metrics of the design; the others than ``metric`` count as exact.
-
-        Returns:
-            True where the design, with its metric ``OPTIMISM_DEVIATIONS`` better than expected, breaks a constraint or
-            adds less than ``LEAST_GAIN`` to the hypervolume; without references, where a design of the front is at least
-            as good in every objective. False where an objective is not known yet.
-        """
-        mean, deviation = self.estimate(key, metric, metrics[metric], std)
-        optimistic = {**metrics, metric: mean + self._optimism(metric) * deviation}
-        if not all(objective.name in optimistic for objective in self.problem.objectives):
-            return False
-        if not all(constraint.holds(optimistic) for constraint in self.problem.constraints):
-            return True
-        return not self._improves_front(optimistic)
-
-    def _improves_front(self, metrics: Metrics) -> bool:
-        """Whether a design adds noticeably to the hypervolume; without references, whether nothing is as good."""
-        scores = self.problem.scores([metrics])
+    def _gains(self, outcomes: Sequence[Metrics]) -> Array:
+        """(k,) hypervolume that each of some metrics would add; without references 1 where nothing is as good, else 0."""
+        scores = self.problem.scores(outcomes)
         front = self.problem.scores(self.front)
         reference = self.problem.reference()
         if reference is None:
-            as_good = (front >= scores).all(1)
-            return not as_good.any()
-        return _adds_hypervolume(front, scores, reference)
-
-    def _optimism(self, metric: str) -> float:
-        """How many deviations to add to a metric: positive where it is maximised or has a lower bound, else negative."""
-        for objective in self.problem.objectives:
-            if objective.name == metric:
-                return OPTIMISM_DEVIATIONS * objective.sign
-        for constraint in self.problem.constraints:
-            if constraint.metric == metric and constraint.relation == "<=":
-                return -OPTIMISM_DEVIATIONS
-        return OPTIMISM_DEVIATIONS
+            is_as_good = np.all(front[None] >= scores[:, None], axis=2)
+            return np.where(np.any(is_as_good, axis=1), 0.0, 1.0)
+        return improvements(scores, front, reference)
 
 
-def _adds_hypervolume(front: Array, scores: Array, reference: Array) -> bool:
-    """Whether points (k, m) add more than the share ``LEAST_GAIN`` to the hypervolume of a front (n, m)."""
-    before = hypervolume(front, reference)
-    after = hypervolume(np.concatenate([front, scores]), reference)
-    return after - before > LEAST_GAIN * before
+def _outcomes(uncertain: Mapping[str, tuple[float, float]]) -> list[dict[str, float]]:
+    """What full measurements may say: equally likely values of independent normal distributions.
+
+    Args:
+        uncertain: Metric to mean and standard deviation.
+
+    Returns:
+        Values by metric; one outcome alone where no metric has a deviation.
+    """
+    means = {name: mean for name, (mean, _) in uncertain.items()}
+    names = [name for name, (_, std) in uncertain.items() if std > 0]
+    outcomes = []
+    for deviations_of_outcome in _normal_points(len(names)):
+        outcome = dict(means)
+        for name, deviation in zip(names, deviations_of_outcome, strict=True):
+            mean, std = uncertain[name]
+            outcome[name] = mean + std * float(deviation)
+        outcomes.append(outcome)
+    return outcomes
+
+
+@cache
+def _normal_points(dimensions: int) -> Array:
+    """(k, dimensions) points spread evenly over independent standard normal distributions; one where there are none."""
+    if dimensions == 0:
+        return np.zeros((1, 0))
+    middles = (np.arange(N_OUTCOMES) + 0.5) / N_OUTCOMES
+    shares = np.empty((N_OUTCOMES, dimensions))
+    shares[:, 0] = middles
+    for power in range(1, dimensions):
+        shares[:, power] = (0.5 + np.arange(N_OUTCOMES) * SPREAD_STEP**power) % 1.0
+    within = np.clip(shares, middles[0], middles[-1])
+    return np.array(np.vectorize(NormalDist().inv_cdf)(within), float)
 
 
 def share_deviation(right: float, seen: int, total: int) -> float:

@@ -149,6 +149,39 @@ def hypervolume(points: Array, reference: Array) -> float:
     return float(moocore.hypervolume(front, ref=reference, maximise=True))
 
 
+def improvements(points: Array, front: Array, reference: Array) -> Array:
+    """Computes what each of some points, alone, would add to the hypervolume of a front.
+
+    Args:
+        points: (k, m) points, every objective to be maximised.
+        front: (n, m) points that count already; n may be 0.
+        reference: (m,) reference point, in the same units and directions.
+
+    Returns:
+        (k,) volumes, 0 for a point that a point of the front dominates or that is not above the
+        reference.
+    """
+    above = front[(front > reference).all(1)]
+    boxes = np.maximum(points - reference, 0.0)
+    if len(reference) == 2:
+        return _added_areas(boxes, above - reference)
+    added = boxes.prod(1)  # of this the front has what of it lies in the box (While et al. 2012)
+    for i in np.flatnonzero(added):
+        added[i] -= hypervolume(np.minimum(above, points[i]), reference)
+    return np.maximum(added, 0.0)
+
+
+def _added_areas(points: Array, front: Array) -> Array:
+    """(k,) areas that points (k, 2) add to a front (n, 2), all of them above the origin."""
+    from_left = front[np.argsort(front[:, 0], kind="stable")]
+    edges = np.concatenate([[0.0], from_left[:, 0], [np.inf]])
+    # Between two edges the front is as high as the highest point right of them
+    heights = np.append(np.maximum.accumulate(from_left[::-1, 1])[::-1], 0.0)
+    widths = np.clip(points[:, :1] - edges[:-1], 0.0, edges[1:] - edges[:-1])
+    above_front = np.maximum(points[:, 1:] - heights, 0.0)
+    return np.asarray((widths * above_front).sum(1))
+
+
 def _is_sliced(front: Array) -> bool:
     """Whether our own sum over slices computes the hypervolume of a front, and not moocore."""
     objectives = int(front.shape[1])

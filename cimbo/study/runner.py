@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from cimbo import execution
@@ -284,7 +285,24 @@ class Runner:
             if c.predicted:
                 predicted[c.key] = c.predicted
         front = tuple(record.metrics for record in self.study.pareto())
-        return Race(self.study.problem, front, predicted)
+        race = Race(self.study.problem, front, predicted)
+        return replace(race, gain_elsewhere=self._gain_of_new(race, candidates))
+
+    def _gain_of_new(self, race: Race, candidates: Sequence[Candidate]) -> float:
+        """What new designs are expected to add to the hypervolume, for the cost of one full evaluation.
+
+        Args:
+            race: What they have to beat, and what is predicted of them.
+            candidates: The designs that were chosen last.
+
+        Returns:
+            The mean of what is expected of those that a surrogate chose.
+        """
+        gains = []
+        for c in candidates:
+            if c.predicted:
+                gains.append(race.expected_gain(c.params, {}, {}) or 0.0)
+        return math.fsum(gains) / max(len(gains), 1)
 
     def _prepare(self, candidates: list[Candidate]) -> None:
         """Let an evaluator that takes several designs at a time have them."""

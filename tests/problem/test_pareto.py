@@ -16,6 +16,7 @@ from cimbo.problem.pareto import (
     crowding,
     dominated_by,
     hypervolume,
+    improvements,
     non_dominated,
     ranks,
 )
@@ -179,3 +180,18 @@ def test_a_hundred_thousand_points_take_no_memory_of_their_square():
     assert not dominated_by(front, front).any()
     assert (dominated_by(cloud, front).any(1) | (cloud[:, None] == front).all(2).any(1)).all()
     assert (ranks(cloud, 200) == 0).sum() == len(front)
+
+
+@given(points(), points(most=6))
+@settings(max_examples=200)
+def test_improvements_are_differences_of_hypervolumes(front: np.ndarray, new: np.ndarray):
+    m = min(front.shape[1], new.shape[1])
+    front, new = front[:, :m], new[:, :m]
+    reference = np.full(m, -3.0)
+    before = hypervolume(front, reference)
+    after = [hypervolume(np.vstack([front, [point]]), reference) for point in new]
+    found = improvements(new, front, reference)
+    np.testing.assert_allclose(found, np.array(after) - before, rtol=1e-9, atol=1e-9 * max(after))
+    np.testing.assert_array_equal(
+        improvements(new, front[:0], reference) > 0, (new > reference).all(1)
+    )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,18 +100,20 @@ def test_a_prediction_stops_what_a_few_images_alone_would_not():
     design = {f"width{i}": 2 for i in range(6)}
     front = ({"accuracy": 86.0, "latency_ms": 16.0},)
     measured = {**stated(171, 200, TOTAL), "latency_ms": 16.5}
-    key, std = canonical_key(design), measured["accuracy_std"]
-    assert not Race(PROBLEM, front).is_hopeless(key, "accuracy", std, measured)
-    told = {key: {"accuracy": (80.0, 0.5)}}
-    assert Race(PROBLEM, front, told).is_hopeless(key, "accuracy", std, measured)
+    part = {"accuracy": (measured["accuracy"], measured["accuracy_std"])}
+    costs = {"latency_ms": 16.5}
+    race = Race(PROBLEM, front, gain_elsewhere=2.0)
+    assert not race.is_hopeless(design, part, costs, 0.96)
+    told = {canonical_key(design): {"accuracy": (80.0, 0.5)}}
+    assert replace(race, predicted=told).is_hopeless(design, part, costs, 0.96)
 
 
 def test_a_constraint_that_even_hope_breaks_ends_a_measurement():
     problem = Problem(SPACE, OBJECTIVES, (Constraint("accuracy", ">=", 90.0),))
     race = Race(problem, ())
-    low = {"accuracy": 70.0, "latency_ms": 5.0}
-    assert race.is_hopeless("k", "accuracy", 2.0, low)
-    assert not race.is_hopeless("k", "accuracy", 2.0, {**low, "accuracy": 89.5})
+    design, costs = {f"width{i}": 2 for i in range(6)}, {"latency_ms": 5.0}
+    assert race.is_hopeless(design, {"accuracy": (70.0, 2.0)}, costs, 0.96)
+    assert not race.is_hopeless(design, {"accuracy": (89.5, 2.0)}, costs, 0.96)
 
 
 def test_partial_measurements_make_neither_front_nor_hypervolume():
