@@ -1,11 +1,13 @@
 """What search methods and predictors are worth on CIM-NAS-Bench.
 
     python benchmarks/cim_nas_bench_scores.py peers [--methods random,cimbo] [--budget 60] [--seeds 3]
+    python benchmarks/cim_nas_bench_scores.py peers --methods botorch,gp-sampler --seeds 1 --budget 50 --limit-s 40
     python benchmarks/cim_nas_bench_scores.py predictors [--kinds xgboost,gp,auto]
 
 ``peers``: every method searches the tables' problems (`cimbo.benchmarking.cim_nas_bench.problem`), whose true front is known;
 what counts is the share of its hypervolume. ``cimbo`` models all objectives, as every other method does; ``cimbo-costs``
-computes the costs, as ``cimbo optimize`` does, and models accuracy alone. ``predictors``: accuracies of the last 380 rows
+computes the costs, as ``cimbo optimize`` does, and models accuracy alone. ``--limit-s`` ends a search after so many CPU seconds
+of its method; how many evaluations it came to stands in the file. ``predictors``: accuracies of the last 380 rows
 of the random part, predicted from its first 100, 400 and 1,500; ``gp`` is the plain process.
 
 Each run is kept as soon as it is done, in cim_nas_bench_peers.json or cim_nas_bench_predictors.json beside this file; the same
@@ -25,6 +27,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from generated_test import TimeLimited
 
 import predictors
 from cimbo.benchmarking import cim_nas_bench, runner, start
@@ -62,29 +65,34 @@ def computed_costs(problem: TabularProblem) -> OptimizerOptions:
     return OptimizerOptions({name: cost(name) for name in COSTS if name in asked})
 
 
-def search(name: str, method: str, seed: int, budget: int) -> dict[str, Any]:
+def search(name: str, method: str, seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Runs one method on one problem.
 
     Args:
         name: The problem.
         method: The method, or ``cimbo-costs``.
         seed: Its seed.
-        budget: Evaluations.
+        asked: Has the budget in evaluations, and a limit in CPU seconds or None.
 
     Returns:
         Share of the true front's hypervolume after each number of evaluations, and CPU seconds of
-        the method itself an evaluation.
+        the method itself an evaluation. With a limit also how many evaluations were made.
     """
     found = tabular_problem(name)
     options = OptimizerOptions()
     if method == COMPUTED_COSTS:
         options = computed_costs(found)
     peer = start(method.removesuffix("-costs"), Task(found.problem, seed, options))
-    measured, overhead = runner.race(peer, found.measure, budget, BATCH)
-    at = [n for n in CHECKPOINTS if n <= budget]
+    if asked.limit_s is not None:
+        peer = TimeLimited(peer, asked.limit_s)
+    measured, overhead = runner.race(peer, found.measure, asked.budget, BATCH)
+    at = [n for n in CHECKPOINTS if n <= len(measured)]
     run = runner.Run(method, seed, measured, overhead)
     shares = runner.anytime(run, found.problem, found.share, at)
-    return {"at": at, "share": np.round(shares, 4).tolist(), "overhead_s": round(overhead, 4)}
+    answer = {"at": at, "share": np.round(shares, 4).tolist(), "overhead_s": round(overhead, 4)}
+    if asked.limit_s is not None:
+        answer |= {"evaluations": len(measured), "limit_s": asked.limit_s}
+    return answer
 
 
 def wanted_searches(asked: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
@@ -101,19 +109,67 @@ def peers(asked: argparse.Namespace) -> None:
     runs = document.setdefault("runs", {})
     for name, method, seed in wanted_searches(asked):
         key = f"{name} {method} {seed}"
-        if key in runs and runs[key]["at"][-1] >= asked.budget:
+        if key in runs and _suffices(runs[key], asked):
             continue
-        runs[key] = search(name, method, seed, asked.budget)
-        print(f"{key}: {runs[key]['share'][-1]:.3f}", flush=True)
+        runs[key] = search(name, method, seed, asked)
+        print(f"{key}: {json.dumps(runs[key])}", flush=True)
         _store(PEERS_FILE, document)
     document["problems"] = {name: described(name) for name in problem_names()}
     most = largest_common(runs, asked.budget)
     document["summary"] = summary(most, asked.budget)
     document["summary_of_all_methods"] = summary(runs, asked.budget)
+    document["limited"] = summary_of_limited(runs)
     _store(PEERS_FILE, document)
     for name in ("summary", "summary_of_all_methods"):
         for line in document[name]["methods"]:
             print(name, json.dumps(line))
+    print("limited", json.dumps(document["limited"]))
+
+
+def _suffices(run: dict[str, Any], asked: argparse.Namespace) -> bool:
+    """Whether a run was made as far as is asked, in evaluations or in CPU seconds."""
+    if run["at"] and run["at"][-1] >= asked.budget:
+        return True
+    return asked.limit_s is not None and run.get("limit_s", 0.0) >= asked.limit_s
+
+
+def summary_of_limited(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Compares methods that ran for limited CPU seconds with cimbo after as many evaluations.
+
+    Args:
+        runs: By problem, method and seed.
+
+    Returns:
+        By method: its searches and limit; evaluations made, least and most; CPU seconds an evaluation;
+        the median share after the last checkpoint that each search reached, that of cimbo's search
+        of the same problem and seed after as many, and how often the method is ahead of it.
+    """
+    methods: dict[str, list[str]] = {}
+    for key, run in runs.items():
+        if "limit_s" in run and run["at"]:
+            methods.setdefault(key.split()[1], []).append(key)
+    found = {}
+    for method, keys in methods.items():
+        own, others = [], []
+        for key in keys:
+            name, _, seed = key.split()
+            reached = runs[key]["at"][-1]
+            cimbo = runs[f"{name} cimbo {seed}"]
+            own.append(runs[key]["share"][-1])
+            others.append(cimbo["share"][cimbo["at"].index(reached)])
+        evaluations = [runs[key]["evaluations"] for key in keys]
+        seconds = [runs[key]["overhead_s"] for key in keys]
+        found[method] = {
+            "searches": len(keys),
+            "limit_s": runs[keys[0]]["limit_s"],
+            "evaluations_least": min(evaluations),
+            "evaluations_most": max(evaluations),
+            "overhead_s": round(float(np.median(seconds)), 2),
+            "share_median": round(float(np.median(own)), 3),
+            "cimbo_share_median": round(float(np.median(others)), 3),
+            "ahead_of_cimbo": int((np.array(own) > np.array(others)).sum()),
+        }
+    return found
 
 
 def largest_common(runs: dict[str, dict[str, Any]], budget: int) -> dict[str, dict[str, Any]]:
@@ -248,6 +304,7 @@ def main() -> None:
     searching.add_argument("--methods", default=",".join((*METHODS, COMPUTED_COSTS)))
     searching.add_argument("--budget", type=int, default=60, choices=CHECKPOINTS)
     searching.add_argument("--seeds", type=int, default=3)
+    searching.add_argument("--limit-s", type=float, default=None, help="CPU seconds of a method")
     learning = commands.add_parser("predictors")
     learning.add_argument("--kinds", default=",".join(KINDS))
     asked = parser.parse_args()

@@ -34,7 +34,7 @@ METHODS = ("random", "nsga2", "tpe", "cimbo")
 Runs = dict[str, dict[str, dict[str, Any]]]  # budget and problem -> method -> run
 
 
-class _TimeLimited:
+class TimeLimited:
     """A method that has no more designs once it has taken so many CPU seconds."""
 
     def __init__(self, peer: Peer, limit_s: float) -> None:
@@ -89,7 +89,7 @@ def run(name: str, method: str, budget: int, seed: int, limit_s: float = np.inf)
         evaluated.extend(designs)
         return list(problem.measure(designs))
 
-    peer: Peer = _TimeLimited(start(method, Task(problem.problem, seed)), limit_s)
+    peer: Peer = TimeLimited(start(method, Task(problem.problem, seed)), limit_s)
     _, overhead_s = runner.race(peer, measure, budget, BATCH_SIZE)
     shares = {}
     for n in CHECKPOINTS:

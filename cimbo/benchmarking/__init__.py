@@ -18,6 +18,11 @@ METHOD_MODULES = {
     "random": ("random_search", "Random", "uniformly random designs"),
     "nsga2": ("nsga2", "Nsga2", "pymoo's NSGA-II, population 20"),
     "tpe": ("optuna_methods", "Tpe", "Optuna's multi-objective TPE"),
+    "tpe-multivariate": (
+        "optuna_methods",
+        "TpeMultivariate",
+        "Optuna's TPE over all genes at once, AutoSampler's choice for most joint problems",
+    ),
     "gp-sampler": ("optuna_methods", "GpSampler", "Optuna's GPSampler"),
     "linas": ("linas", "Linas", "NSGA-II on XGBoost predictors with verification"),
     "botorch": (

@@ -68,6 +68,26 @@ class Tpe(_Optuna):
         )
 
 
+class TpeMultivariate(_Optuna):
+    """The estimator over all genes at once, with pending trials counted as bad.
+
+    Optuna's AutoSampler chooses this below 250 trials of several objectives, where genes are
+    categorical or conditional or objectives are four and more; else it chooses the GPSampler.
+    AutoSampler itself is not used, as its code is downloaded when it starts.
+    """
+
+    def __init__(self, task: Task) -> None:
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(
+            seed=task.seed,
+            multivariate=True,
+            constant_liar=True,
+            warn_independent_sampling=False,
+            **_constrained(task),
+        )
+        super().__init__(task, sampler, conditional=True)
+
+
 class GpSampler(_Optuna):
     """The Gaussian-process sampler; it needs every gene in every trial."""
 

@@ -1,13 +1,15 @@
 """Problems by name for ``cimbo compare``: generated ones, the tables of CIM-NAS-Bench, and public test problems on a grid.
 
-The public ones are multi-objective test functions that any optimiser's papers report: ZDT1 (Zitzler, Deb and Thiele 2000),
-DTLZ2 and DTLZ7 (Deb, Thiele, Laumanns and Zitzler 2005), each variable on eleven levels, with the reference point 1.1
-(ZDT1, DTLZ2) or just above the front's nadir (DTLZ7).
+The public ones are multi-objective test functions that any optimiser's papers report: ZDT1, ZDT2 and ZDT6 (Zitzler, Deb and
+Thiele 2000), DTLZ2 and DTLZ7 (Deb, Thiele, Laumanns and Zitzler 2005), each variable on eleven levels, with the reference
+point 1.1 or just above the front's nadir (DTLZ7). Others of their families are left out because this grid takes away what
+makes them hard: on it the sines of ZDT3, ZDT4, DTLZ1 and DTLZ3 are constant.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,17 +56,34 @@ class _PublicProblem:
         genes: Number of variables, each in [0, 1].
         reference: Reference point, (objectives,).
         compute: From variables (n, genes) to objectives (n, objectives), which are minimised.
+        n_positions: How many variables, the first ones, say where on the front a design is.
+        front_value: Value of all other variables on the front.
     """
 
     genes: int
     reference: tuple[float, ...]
     compute: Callable[[Array], Array]
+    n_positions: int
+    front_value: float
 
 
 def _zdt1(x: Array) -> Array:
     """ZDT1: from variables (n, 30) to two objectives (n, 2)."""
     g = 1.0 + 9.0 * x[:, 1:].mean(1)
     return np.stack([x[:, 0], g * (1.0 - np.sqrt(x[:, 0] / g))], 1)
+
+
+def _zdt2(x: Array) -> Array:
+    """ZDT2: from variables (n, 30) to two objectives (n, 2)."""
+    g = 1.0 + 9.0 * x[:, 1:].mean(1)
+    return np.stack([x[:, 0], g * (1.0 - (x[:, 0] / g) ** 2)], 1)
+
+
+def _zdt6(x: Array) -> Array:
+    """ZDT6: from variables (n, 10) to two objectives (n, 2)."""
+    first = 1.0 - np.exp(-4.0 * x[:, 0]) * np.sin(6.0 * np.pi * x[:, 0]) ** 6
+    g = 1.0 + 9.0 * x[:, 1:].mean(1) ** 0.25
+    return np.stack([first, g * (1.0 - (first / g) ** 2)], 1)
 
 
 def _dtlz2(x: Array) -> Array:
@@ -84,10 +103,33 @@ def _dtlz7(x: Array) -> Array:
 
 
 PUBLIC_PROBLEMS = {
-    "zdt1": _PublicProblem(30, (1.1, 1.1), _zdt1),
-    "dtlz2": _PublicProblem(12, (1.1, 1.1, 1.1), _dtlz2),
-    "dtlz7": _PublicProblem(22, (1.0, 1.0, 6.5), _dtlz7),
+    "zdt1": _PublicProblem(30, (1.1, 1.1), _zdt1, 1, 0.0),
+    "zdt2": _PublicProblem(30, (1.1, 1.1), _zdt2, 1, 0.0),
+    "zdt6": _PublicProblem(10, (1.1, 1.1), _zdt6, 1, 0.0),
+    "dtlz2": _PublicProblem(12, (1.1, 1.1, 1.1), _dtlz2, 2, 0.5),
+    "dtlz7": _PublicProblem(22, (1.0, 1.0, 6.5), _dtlz7, 2, 0.0),
 }
+
+
+def public_front(name: str) -> list[Params]:
+    """List the best designs of a public problem on its grid.
+
+    For given position variables every objective of these functions grows with the distance of the
+    other variables from their value on the front, so that no design beats these.
+
+    Args:
+        name: One of ``PUBLIC_PROBLEMS``.
+
+    Returns:
+        A design for each combination of levels of the position variables; some may dominate others.
+    """
+    function = PUBLIC_PROBLEMS[name]
+    level = round(function.front_value * (N_LEVELS - 1))
+    designs = []
+    for positions in itertools.product(range(N_LEVELS), repeat=function.n_positions):
+        levels = [*positions, *[level] * (function.genes - function.n_positions)]
+        designs.append({f"x{i}": value for i, value in enumerate(levels)})
+    return designs
 
 
 def known_names() -> list[str]:

@@ -39,11 +39,10 @@ METHOD_STROKES = {
     "moead": Stroke("#1f77b4", "7 3"),
     "tpe": Stroke("#2ca02c"),
     "gp-sampler": Stroke("#9467bd"),
-    "auto-sampler": Stroke("#2ca02c", "7 3"),
+    "tpe-multivariate": Stroke("#2ca02c", "7 3"),
     "linas": Stroke("#ff7f0e"),
     "botorch": Stroke("#17becf"),
     "smac": Stroke("#8c564b"),
-    "hebo": Stroke("#e377c2"),
     "baybe": Stroke("#bcbd22"),
     "ax": Stroke("#17becf", "7 3"),
 }

@@ -20,7 +20,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.session import comparison
 
 PROBLEM = Problem(SPACE, OBJECTIVES, CONSTRAINTS)
-FAST = ("random", "nsga2", "tpe", "linas", "cimbo")
+FAST = ("random", "nsga2", "tpe", "tpe-multivariate", "linas", "cimbo")
 
 
 def peer(name: str, seed: int = 0, guidance: OptimizerOptions | None = None):

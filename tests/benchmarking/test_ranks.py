@@ -50,6 +50,30 @@ def test_public_problems_have_the_fronts_of_their_papers():
     assert dtlz7.measure(origin)[0] == pytest.approx({"f1": 0.0, "f2": 0.0, "f3": 6.0})
 
 
+@pytest.mark.parametrize("name", list(problem_sets.PUBLIC_PROBLEMS))
+def test_no_design_of_a_public_problem_beats_its_front(name: str):
+    (found,) = problem_sets.find(name)
+    front = [m for m in found.measure(problem_sets.public_front(name)) if m is not None]
+    whole = found.volume(front)
+    assert whole > 0
+    space = found.problem.space
+    near = space.rows(problem_sets.public_front(name))
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([space.random_rows(500, rng), near, near])
+    changed = rng.random(rows.shape) < 0.05  # of random designs it changes nothing that matters
+    rows[changed] = rng.integers(0, problem_sets.N_LEVELS, int(changed.sum()))
+    others = [m for m in found.measure(space.designs(rows)) if m is not None]
+    assert found.volume(front + others) == pytest.approx(whole, rel=1e-12)
+
+
+def test_zdt2_and_zdt6_have_the_fronts_of_their_paper():
+    for name in ("zdt2", "zdt6"):
+        (found,) = problem_sets.find(name)
+        for metrics in found.measure(problem_sets.public_front(name)):
+            assert metrics is not None
+            assert metrics["f2"] == pytest.approx(1.0 - metrics["f1"] ** 2)
+
+
 def test_problems_are_found_by_name_and_by_pattern():
     assert [p.name for p in problem_sets.find("zdt1,train-0[01]")] == [
         "zdt1",
