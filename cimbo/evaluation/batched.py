@@ -146,25 +146,28 @@ class RoleFeatures:
 
 @dataclass(frozen=True, eq=False)
 class NetworkSizes:
-    """The size of networks on a log scale, of designs as dictionaries or as rows of a space."""
+    """The size of networks on a log scale, and what their family describes them by, of designs or of rows of a space."""
 
     evaluator: SimulatedCosts
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
-        """Logarithms of multiply-accumulates and parameters, each (n,), of n designs."""
-        return self._sizes([self.evaluator.workload_of(d) for d in designs])
+        """Logarithms of multiply-accumulates and parameters, and the family's descriptors, each (n,), of n designs."""
+        workloads = [self.evaluator.workload_of(d) for d in designs]
+        described = [self.evaluator.descriptors_of(d) for d in designs]
+        return self._sizes(workloads) | self._columns(described)
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
-        """Computes the sizes of the networks of rows.
+        """Computes the features of rows.
 
         Args:
             space: The space of the rows.
             rows: (n, d) canonical rows.
 
         Returns:
-            Each size to an array (n,), on a log scale.
+            Each size, on a log scale, and each descriptor to an array (n,).
         """
-        return self._sizes(self.evaluator.parts_of(space).workloads(rows))
+        parts = self.evaluator.parts_of(space)
+        return self._sizes(parts.workloads(rows)) | self._columns(parts.descriptions(rows))
 
     def _sizes(self, workloads: list[Workload]) -> dict[str, Array]:
         """Sizes of n networks, (n,) each, and features of rounding where stages have bits of their own."""
@@ -174,6 +177,13 @@ class NetworkSizes:
             for name in PRECISION_FEATURES:
                 sizes[name] = np.array([of_network[name] for of_network in features])
         return sizes
+
+    def _columns(self, described: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+        """Descriptors of n networks as columns (n,), by name; also of none."""
+        columns = {}
+        for name in self.evaluator.descriptors_of({}):
+            columns[name] = np.array([of_network[name] for of_network in described], float)
+        return columns
 
 
 def simulated_costs(

@@ -29,14 +29,17 @@ class DesignParts:
         is_architecture: Whether each gene belongs to the network, (d,).
         workload: Makes a network of its active genes.
         fixed: Properties that every chip has.
+        descriptors: Describes a network by its active genes, as ``cimbo.workloads.Described`` does.
     """
 
     space: SearchSpace
     is_architecture: NDArray[np.bool_]
     workload: Callable[[Params], Workload]
     fixed: Mapping[str, Any]
+    descriptors: Callable[[Params], Mapping[str, float]]
     _workloads: dict[bytes, Workload] = field(default_factory=dict, repr=False)
     _chips: dict[bytes, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _descriptions: dict[bytes, Mapping[str, float]] = field(default_factory=dict, repr=False)
 
     def workloads(self, rows: Rows) -> list[Workload]:
         """Decodes the network of each row.
@@ -60,6 +63,21 @@ class DesignParts:
             chip share one.
         """
         return _each(rows, ~self.is_architecture, self._chips, self._chip)
+
+    def descriptions(self, rows: Rows) -> list[Mapping[str, float]]:
+        """Describes the network of each row.
+
+        Args:
+            rows: (n, d) canonical rows of the space.
+
+        Returns:
+            n descriptions, numbers by name; rows with the same network share one.
+        """
+        return _each(rows, self.is_architecture, self._descriptions, self._description)
+
+    def _description(self, row: Rows) -> Mapping[str, float]:
+        """Describe the network of one encoded design (d,)."""
+        return self.descriptors(self._decoded(row, self.is_architecture))
 
     def _network(self, row: Rows) -> Workload:
         """Decode the network of one encoded design (d,)."""

@@ -30,7 +30,7 @@ from cimbo.evaluation.simulators import (
 from cimbo.hardware.generation import GENERATION_METRICS
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, SearchSpace, canonical_key
-from cimbo.workloads import Network, network
+from cimbo.workloads import Described, Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.layers import Workload
 from cimbo.workloads.precision import with_stage_bits
@@ -221,7 +221,9 @@ class SimulatedCosts:
         parts = self.__dict__.get("_parts")
         if parts is None or parts.space is not space:
             is_architecture = np.array([name in self._architecture for name in space.names])
-            parts = DesignParts(space, is_architecture, self.workload_of, self.fixed)
+            parts = DesignParts(
+                space, is_architecture, self.workload_of, self.fixed, self.descriptors_of
+            )
             self.__dict__["_parts"] = parts
         return parts
 
@@ -256,6 +258,23 @@ class SimulatedCosts:
             workload = self._workloads[key] = self._family.workload(design)
         return workload
 
+    def descriptors_of(self, design: Mapping[str, Any]) -> dict[str, float]:
+        """Describe a design's network by what its family knows of it beside its genes and sizes.
+
+        Args:
+            design: Each active gene to its value; of an empty one the largest network is described.
+
+        Returns:
+            Numbers by name, always the same names; none where the family describes nothing.
+
+        Raises:
+            BadInput: When a gene of the network is missing or wrong.
+        """
+        family = self._plain_family
+        if not isinstance(family, Described):
+            return {}
+        return family.descriptors(design or family.largest())
+
     @cached_property
     def _workloads(self) -> dict[tuple[Any, ...], Workload]:
         """Networks that were made, by the values of the architecture genes."""
@@ -267,9 +286,14 @@ class SimulatedCosts:
         return dict.fromkeys(choice.name for choice in self._family.choices())
 
     @cached_property
+    def _plain_family(self) -> Network:
+        """The network family, without the settings of a run and the bits of stages."""
+        return network(self.network, self.sizes_of_file)
+
+    @cached_property
     def _family(self) -> Network:
         """The network family, with the settings of a run and the bits of stages."""
-        family = with_settings(network(self.network, self.sizes_of_file), self.inference)
+        family = with_settings(self._plain_family, self.inference)
         return with_stage_bits(family, self.stage_bits)
 
     @cached_property

@@ -80,6 +80,22 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
+class Described(Protocol):
+    """A family that describes its sub-networks by more than their genes and sizes."""
+
+    def descriptors(self, subnet: Mapping[str, Any]) -> dict[str, float]:
+        """Describes a sub-network by what its accuracy is learned from.
+
+        Args:
+            subnet: Each active gene to its value; further entries are ignored.
+
+        Returns:
+            Numbers by name; the names are the same for every sub-network.
+        """
+        ...
+
+
 def known() -> list[str]:
     """Names of the families at hand: built in, and installed under the entry points ``cimbo.networks``."""
     return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="cimbo.networks"))})

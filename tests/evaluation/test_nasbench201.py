@@ -5,13 +5,18 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
+import predictors
 from cimbo.cli import run
 from cimbo.config import preset
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy.published_table import PublishedTable, measured_cells
 from cimbo.evaluation.accuracy.sources import accuracy_source
+from cimbo.optimizer.views import Inputs, View
+from cimbo.session.warm_start import views
 from cimbo.workloads import network
 from cimbo.workloads.nasbench import CELL_OPERATIONS, CELL_PATHS
 
@@ -99,6 +104,40 @@ def test_a_file_that_lacks_a_column_is_refused(tmp_path):
         PublishedTable(str(file)).check()
     with pytest.raises(BadInput, match="is no file"):
         PublishedTable(str(tmp_path / "none.csv")).check()
+
+
+def test_a_search_learns_accuracy_from_how_cells_are_connected():
+    config = preset("nasbench201-analog")
+    evaluator, space = config.evaluator(), config.problem.space
+    rows = space.canonical_rows(space.random_rows(40, np.random.default_rng(0)))
+    designs = space.designs(rows)
+    features = evaluator.sizes(designs)
+    family = network("nasbench201-analog")
+    for index, design in enumerate(designs):
+        for name, value in family.descriptors(design).items():
+            assert features[name][index] == value
+    of_rows = evaluator.sizes.of_rows(space, rows)
+    assert list(of_rows) == list(features) == list(evaluator.sizes([]))
+    for name, values in features.items():
+        assert np.array_equal(of_rows[name], values)
+
+
+def test_descriptors_rank_cells_that_were_not_measured_better_than_edges_alone():
+    """Learned from 60 cells, as a search learns them."""
+    config = preset("nasbench201-analog")
+    source, space = accuracy_source("nasbench201-analog"), config.problem.space
+    rows = space.canonical_rows(space.random_rows(260, np.random.default_rng(1)))
+    accuracy = np.array([source.measure(design | PCM) for design in space.designs(rows)])
+    described = views(config.evaluator())["accuracy"]
+    taus = []
+    for view in (View(described.genes), described):
+        table = Inputs(space, rows).table(view)
+        schema = view.schema(space, "accuracy", log=False)
+        model = predictors.fit(table[:60], accuracy[:60], schema, "gp")
+        predicted = model.predict(table[60:]).mean
+        taus.append(kendalltau(predicted, accuracy[60:]).statistic)
+    edges_alone, with_descriptors = taus
+    assert with_descriptors > edges_alone + 0.1
 
 
 @pytest.mark.skipif(not PUBLISHED_FILE.exists(), reason="the published file is not shipped")

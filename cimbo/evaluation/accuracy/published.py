@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from cimbo import _data
 from cimbo.errors import BadInput
-from cimbo.workloads import network
+from cimbo.workloads import Described, network
 from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 ACCURACY_METRIC = "accuracy"
@@ -226,22 +226,6 @@ def of_array(design: Mapping[str, Any], known: Mapping[str, str]) -> str:
         what = f"is {array!r}, of which no accuracies were published"
         raise BadInput("chip.array", what, f"use one of {', '.join(known)}")
     return known[array]
-
-
-@runtime_checkable
-class Described(Protocol):
-    """A family that describes its sub-networks by more than their genes."""
-
-    def descriptors(self, subnet: Mapping[str, Any]) -> dict[str, float]:
-        """Describes a sub-network.
-
-        Args:
-            subnet: Each active gene to its value.
-
-        Returns:
-            Numbers by name.
-        """
-        ...
 
 
 @dataclass(frozen=True)
