@@ -230,11 +230,13 @@ def _scalar_faults(expected: inspect.Type, value: Any, place: str) -> Iterator[B
 def _bound_faults(
     expected: inspect.IntType | inspect.FloatType, value: float, place: str
 ) -> Iterator[BadInput]:
-    """A fault for a number that is too small."""
+    """A fault for a number that is too small or too large."""
     if expected.ge is not None and value < expected.ge:
         yield BadInput(place, f"is {shown(value)}", f"it must be at least {expected.ge}")
     if expected.gt is not None and value <= expected.gt:
         yield BadInput(place, f"is {shown(value)}", f"it must be above {expected.gt}")
+    if expected.lt is not None and value >= expected.lt:
+        yield BadInput(place, f"is {shown(value)}", f"it must be below {expected.lt}")
 
 
 def _wrong_type(expected: inspect.Type, value: Any, place: str) -> BadInput:

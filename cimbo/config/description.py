@@ -17,12 +17,8 @@ from cimbo.config.baseline import (
 )
 from cimbo.config.checking import checked
 from cimbo.config.conditions import check_conditions, warn_of_early_ends
-from cimbo.config.evaluators import (
-    joint_evaluator,
-    refuse_unused_stages,
-    refuse_unwatched_files,
-    whole_evaluator,
-)
+from cimbo.config.evaluators import joint_evaluator, refuse_unwatched_files, whole_evaluator
+from cimbo.config.fidelities import check_fidelities, image_stages, low_fidelities
 from cimbo.config.genes import chip_genes, network_genes, own_genes
 from cimbo.config.metric_checks import (
     check_expensive,
@@ -101,6 +97,7 @@ class Config:
                 check_new_names(problem, tables, self.accuracy)
                 self._check_own_evaluation(space)
             check_expensive(problem, tables.expensive)
+            check_fidelities(tables, space, self.accuracy)
             return problem
 
     def _check_own_evaluation(self, space: SearchSpace) -> None:
@@ -141,9 +138,9 @@ class Config:
         if tables.evaluator is not None:
             with naming(self.name):
                 names = [choice.name for choice in self._architecture()]
-                refuse_unused_stages(tables.fidelity)
                 evaluator = whole_evaluator(tables.evaluator, names, tables.network)
             evaluator.wanted = needed_metrics(self.problem)
+            evaluator.low_fidelities = low_fidelities(tables, self.accuracy)
             return evaluator
         if tables.network is None:
             return MissingEvaluator(self.name)
@@ -152,7 +149,8 @@ class Config:
             tables.hardware,
             accuracy=self.accuracy,
             problem=self.problem,
-            fidelities=tables.fidelity,
+            stages=image_stages(tables.fidelity),
+            low_fidelities=low_fidelities(tables, self.accuracy),
             expensive=tables.expensive,
         )
 

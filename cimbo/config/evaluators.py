@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from cimbo.config.metric_checks import kept_costs, needed_metrics
 from cimbo.config.network_settings import inference_settings, stage_bits
@@ -11,13 +10,13 @@ from cimbo.config.roles import chip_roles
 from cimbo.config.tables import (
     EvaluatorTable,
     ExpensiveTable,
-    FidelityTable,
     HardwareTable,
     NetworkTable,
 )
 from cimbo.errors import BadInput
 from cimbo.evaluation.accuracy import published
 from cimbo.evaluation.joint import JointEvaluator
+from cimbo.evaluation.low_fidelity import LowFidelities
 from cimbo.evaluation.programs.program import DEFAULT_TIMEOUT_S, Program
 from cimbo.evaluation.whole import FunctionEvaluator, ProgramEvaluator, WholeEvaluator
 from cimbo.problem.objectives import Problem
@@ -30,7 +29,8 @@ def joint_evaluator(
     *,
     accuracy: str,
     problem: Problem,
-    fidelities: Sequence[FidelityTable],
+    stages: Sequence[int] = (),
+    low_fidelities: LowFidelities | None = None,
     expensive: ExpensiveTable | None = None,
 ) -> JointEvaluator:
     """Set up the evaluation of networks on simulated chips.
@@ -40,14 +40,12 @@ def joint_evaluator(
         hardware: What the study says of its hardware.
         accuracy: Name of the source of accuracy.
         problem: What the study searches for; costs that it needs are kept.
-        fidelities: The cheaper measurements that come before the full one.
+        stages: Numbers of images that the accuracy is measured on before all of them.
+        low_fidelities: Cheaper settings that come before those of the full measurement.
         expensive: What the study says of its expensive metric.
 
     Returns:
         The evaluator.
-
-    Raises:
-        BadInput: Where the stages of [[fidelity]] do not grow.
     """
     # The genes that accuracy depends on, where the study says so
     told_genes = None
@@ -65,38 +63,14 @@ def joint_evaluator(
         more_costs=kept_costs(problem),
         wanted=needed_metrics(problem),
         stage_bits=stage_bits(network),
-        stages=_stages(fidelities),
+        stages=tuple(stages),
+        low_fidelities=low_fidelities,
         chip_genes=tuple(choice.name for choice in problem.space.hardware),
         told_genes=None if told_genes is None else tuple(told_genes),
         roles=chip_roles(hardware),
         files=tuple(network.files),
         simulator_files=tuple(hardware.files),
     )
-
-
-def _stages(fidelities: Sequence[FidelityTable]) -> tuple[int, ...]:
-    """Numbers of images after which a measurement may stop. Raises BadInput where one is not above that before it."""
-    stages = [fidelity.images for fidelity in fidelities]
-    for before, after in pairwise(stages):
-        if after <= before:
-            what = f"has {after} images after {before}"
-            raise BadInput("fidelity", what, "write the stages in ascending order, each once")
-    return tuple(stages)
-
-
-def refuse_unused_stages(fidelities: Sequence[FidelityTable]) -> None:
-    """Refuse stages beside an evaluator of the user's, which would not see them.
-
-    Args:
-        fidelities: What the study says of cheaper measurements.
-
-    Raises:
-        BadInput: Where it says anything.
-    """
-    if fidelities:
-        what = "is for accuracies that cimbo measures on images, and [evaluator] measures by itself"
-        todo = "leave it out; an evaluator may return accuracy_fidelity and accuracy_std"
-        raise BadInput("fidelity", what, todo)
 
 
 def refuse_unwatched_files(network: NetworkTable | None, hardware: HardwareTable) -> None:
@@ -144,6 +118,7 @@ def whole_evaluator(
             raise BadInput("evaluator.options", "are for a function", todo)
         evaluator = _program_evaluator(table, architecture, network)
     evaluator.files = tuple(table.files)
+    evaluator.fixed = dict(table.fixed)
     return evaluator
 
 

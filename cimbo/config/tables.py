@@ -224,6 +224,13 @@ class EvaluatorTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     options: Annotated[
         dict[str, Any], Meta(description="What the function is called with besides.")
     ] = {}
+    fixed: Annotated[
+        dict[str, Scalar],
+        Meta(
+            description="What every design is told besides its genes, such as the length of a run; "
+            "nothing of it is searched."
+        ),
+    ] = {}
     files: DeclaredFiles = []
 
 
@@ -291,12 +298,37 @@ class FidelityTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A cheaper measurement that comes before the full one, and may be all that a design gets.
 
     Attributes:
-        metric: What is measured; the accuracy.
+        metric: What is measured on a part of the images; the accuracy.
         images: On how many images; what it costs is their share of all images.
+        set: Settings of the cheaper measurement. In the full one they are as they stand elsewhere in the study.
+        cost: What the measurement with these settings costs, as a share of the full one.
+        of: Whose settings they are.
     """
 
-    metric: Annotated[Literal["accuracy"], Meta(description="What is measured.")] = "accuracy"
-    images: Annotated[AtLeastOne, Meta(description="On so many images first.")]
+    metric: Annotated[
+        Literal["accuracy"], Meta(description="What is measured on a part of the images.")
+    ] = "accuracy"
+    images: Annotated[AtLeastOne | None, Meta(description="On so many images first.")] = None
+    set: Annotated[
+        dict[str, Scalar],
+        Meta(
+            description="Or with these settings first. Those of the full measurement stand in "
+            "[evaluator] fixed, in [hardware] fixed, or among [network] options."
+        ),
+    ] = {}
+    cost: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        Meta(
+            description="What a measurement with these settings costs, as a share of the full one."
+        ),
+    ] = None
+    of: Annotated[
+        Literal["evaluator", "simulator", "accuracy"] | None,
+        Meta(
+            description="Whose settings they are. To be said only where both the simulator and the "
+            "accuracy may have some."
+        ),
+    ] = None
 
 
 class StudyTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

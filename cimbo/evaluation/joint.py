@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from cimbo.errors import BadInput
+from cimbo.errors import BadInput, naming
 from cimbo.evaluation.accuracy.answers import (
     ACCURACY,
     a_share,
@@ -17,6 +18,7 @@ from cimbo.evaluation.batched import NetworkSizes
 from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.gene_notes import GeneNotes
 from cimbo.evaluation.known_accuracies import KnownAccuracies
+from cimbo.evaluation.low_fidelity import LowFidelities, Owner
 from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, MeasuredAccuracy
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
@@ -59,6 +61,7 @@ class JointEvaluator(MeasuredAccuracy):
         stage_bits: Values that the bits of a stage or block may have where they are genes.
         stages: Numbers of images after which a hopeless measurement is stopped, see `cimbo.evaluation.racing`.
         race: The best designs so far, which a design has to beat; set by the study.
+        low_fidelities: Cheaper settings of the simulator or of the accuracy that come before those of the full measurement.
         notes: Genes that the source of accuracy was seen to look up.
         chip_genes: Names of the chip's genes that are searched.
         told_genes: Genes of the chip that the study declares the accuracy to depend on; None: it declares nothing.
@@ -84,6 +87,7 @@ class JointEvaluator(MeasuredAccuracy):
     stage_bits: tuple[int, ...] = ()
     stages: tuple[int, ...] = ()
     race: Race | None = None
+    low_fidelities: LowFidelities | None = None
     notes: GeneNotes = field(default_factory=GeneNotes)
     chip_genes: tuple[str, ...] = ()
     told_genes: tuple[str, ...] | None = None
@@ -96,13 +100,64 @@ class JointEvaluator(MeasuredAccuracy):
         with logs.log_of(self.log_folder, design):
             return self._evaluate(design)
 
-    def _evaluate(self, design: Params) -> dict[str, float]:
-        """The metrics of a design, with notes of what its accuracy depended on."""
+    def _evaluate(self, design: Params) -> NotedMetrics:
+        """The metrics of a design, with notes of what its accuracy depended on and what cheaper settings gave."""
+        if self._stages_of("simulator") is not None:
+            return self._with_simulation_in_stages(design)
         costs = self.simulated(design)  # first: it is quick, and may fail
         if not self.has_accuracy:
-            return costs
+            return NotedMetrics(costs)
+        quality = self._measured_quality(design, costs)
+        return NotedMetrics({**quality, **costs}, quality.about)
+
+    def _with_simulation_in_stages(self, design: Params) -> NotedMetrics:
+        """The metrics of a design whose costs are simulated with cheaper settings first."""
+        low_fidelities = self._stages_of("simulator")
+        assert low_fidelities is not None
+        measured: list[NotedMetrics] = []
+
+        def quality() -> NotedMetrics:
+            """Measure the accuracy, once: the simulation comes before, for it may fail."""
+            if not self.has_accuracy:
+                return NotedMetrics({})
+            if not measured:
+                measured.append(self._measured_quality(design, {}))
+            return measured[0]
+
+        key = canonical_key(design)
+        costs = low_fidelities.measure(key, design, partial(self._simulated_with, design), quality)
+        return NotedMetrics({**quality(), **costs}, {**quality().about, **costs.about})
+
+    def _simulated_with(self, design: Params, settings: Mapping[str, Any]) -> dict[str, float]:
+        """The costs of a design, simulated with settings in place of fixed properties of its chip."""
+        return self.simulated({**design, **settings})
+
+    def _measured_quality(self, design: Params, costs: Mapping[str, float]) -> NotedMetrics:
+        """The accuracy, and that of dies where the study wants it, with what is known of their errors."""
         quality = self._measured_accuracy(design, costs)
-        return NotedMetrics({**quality, **self._of_dies(design, quality), **costs}, quality.about)
+        if DIE_ACCURACY in quality:
+            return quality
+        return NotedMetrics({**quality, **self._of_dies(design, quality)}, quality.about)
+
+    def measured_with(self, design: Params, settings: Mapping[str, Any]) -> Mapping[str, float]:
+        """Measure what cheaper settings make cheaper.
+
+        Args:
+            design: Each active gene to its value.
+            settings: Of the simulator or of the source of accuracy, by name.
+
+        Returns:
+            Costs, or the accuracy.
+        """
+        if self._stages_of("simulator") is not None:
+            return self._simulated_with(design, settings)
+        return self._accuracy_with(design, settings)
+
+    def _stages_of(self, owner: Owner) -> LowFidelities | None:
+        """The cheaper settings of the simulator or of the accuracy; None where that has none."""
+        if self.low_fidelities is not None and self.low_fidelities.owner == owner:
+            return self.low_fidelities
+        return None
 
     def _measured_accuracy(self, design: Params, costs: Mapping[str, float]) -> NotedMetrics:
         """The accuracy, or other quality of the network, and what is known of its error.
@@ -120,17 +175,62 @@ class JointEvaluator(MeasuredAccuracy):
             if at_target_fidelity(measured, self.quality_metric):
                 measured |= self._interval(measured[self.quality_metric])
             return NotedMetrics(measured)
+        if not is_known and self._stages_of("accuracy") is not None:
+            return self._accuracy_in_stages(design, costs)
+        return self._full_accuracy(design)
+
+    def _full_accuracy(self, design: Params) -> NotedMetrics:
+        """The accuracy on all images with the settings of the full measurement, known or measured now."""
         finding = self._known_or_measured(design)
         interval = self._interval(finding.metrics[self.quality_metric])
         return NotedMetrics({**finding.metrics, **interval}, self._about(finding))
+
+    def _accuracy_in_stages(self, design: Params, costs: Mapping[str, float]) -> NotedMetrics:
+        """The accuracy of a design, measured with cheaper settings first."""
+        low_fidelities = self._stages_of("accuracy")
+        assert low_fidelities is not None
+
+        def measure(settings: Mapping[str, Any]) -> Mapping[str, float]:
+            """Measure the accuracy of the design with settings of its source."""
+            if settings:
+                return self._accuracy_with(design, settings)
+            full = self._full_accuracy(design)
+            return NotedMetrics({**full, **self._of_dies(design, full)}, full.about)
+
+        return low_fidelities.measure(
+            self._accuracy_key(design), design, measure, lambda: dict(costs)
+        )
+
+    def _accuracy_key(self, design: Params) -> str:
+        """What designs have in common that have the same accuracy."""
+        genes = self.accuracy_genes()
+        return canonical_key({name: value for name, value in design.items() if name in genes})
 
     def race_against(self, race: Race) -> None:
         """Set what a measurement has to beat from now on.
 
         Args:
-            race: The best designs so far; ignored where the accuracy is not measured in stages.
+            race: The best designs so far; ignored where nothing is measured in stages.
         """
         self.race = race if self.stages else None
+        if self.low_fidelities is not None:
+            self.low_fidelities.race = race
+
+    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Take in accuracies that were measured before, and what cheaper settings gave.
+
+        Args:
+            design: Each active gene to its value.
+            metrics: The metrics of its evaluation, with their notes.
+        """
+        super().remember(design, metrics)
+        if self.low_fidelities is None:
+            return
+        if self.low_fidelities.owner == "accuracy":
+            key = self._accuracy_key(dict(design))
+        else:
+            key = canonical_key(dict(design))
+        self.low_fidelities.learn(key, metrics)
 
     def check(self) -> None:
         """Refuse an evaluation that is set up wrongly.
@@ -152,6 +252,7 @@ class JointEvaluator(MeasuredAccuracy):
             parts.append(self._accuracy)  # asked for only here: it may load a learning library
             if self.stages:
                 check_stages(counted(self._accuracy, self.accuracy), self.stages)
+            self._check_settings()
             if DIE_ACCURACY in self.more_costs and not self._may_give(DIE_ACCURACY):
                 todo = "leave it out, or measure a shipped super-network"
                 raise BadInput(DIE_ACCURACY, f"is not measured by {self.accuracy}", todo)
@@ -159,6 +260,15 @@ class JointEvaluator(MeasuredAccuracy):
             check = getattr(part, "check", None)
             if callable(check):
                 check()
+
+    def _check_settings(self) -> None:
+        """Raises BadInput where the source of accuracy does not take the settings of a cheaper measurement."""
+        low_fidelities = self._stages_of("accuracy")
+        if low_fidelities is None:
+            return
+        for stage in low_fidelities.stages:
+            with naming("fidelity.set"):
+                self._source_with(stage.settings)
 
     def keep_logs(self, folder: str) -> None:
         """Keep what programs print from now on.
@@ -191,9 +301,22 @@ class JointEvaluator(MeasuredAccuracy):
             BadInput: When all of them fail.
         """
         super().try_first(designs)
+        self._try_settings(designs)
         if self.has_accuracy and getattr(self._accuracy, "is_tried_first", False):
             ordered = sorted(designs, key=len, reverse=True)
             self._try_accuracy(ordered)
+
+    def _try_settings(self, designs: Sequence[Params]) -> None:
+        """Simulate the design that was simulated first with cheaper settings, too; a mistake in them is found so."""
+        low_fidelities = self._stages_of("simulator")
+        if low_fidelities is None:
+            return
+        for design in designs:
+            key = canonical_key(design)
+            if key in self.prepared:
+                measure = partial(self._simulated_with, design)
+                for stage in low_fidelities.stages:
+                    low_fidelities.value(key, design, stage, measure)
 
     def _try_accuracy(self, designs: Sequence[Params]) -> None:
         """Measure the accuracy of designs until one succeeds. Raises BadInput where all fail."""
@@ -264,7 +387,7 @@ class JointEvaluator(MeasuredAccuracy):
             A new evaluator, which knows none of this one's accuracies.
         """
         options = {**self.accuracy_options, "converters": "described", "noise_lsb": noise_lsb}
-        return replace(self, accuracy_options=options, known=KnownAccuracies())
+        return replace(self, accuracy_options=options, known=KnownAccuracies(), low_fidelities=None)
 
     @property
     def sizes(self) -> NetworkSizes:

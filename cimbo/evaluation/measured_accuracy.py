@@ -16,9 +16,9 @@ from cimbo.evaluation.known_accuracies import Finding, KnownAccuracies
 from cimbo.evaluation.simulated_costs import SimulatedCosts
 from cimbo.hardware.chip import DEFAULT_GENES, REQUIRED_GENES
 from cimbo.plugins import Accuracy, is_python_name
-from cimbo.problem.noted_metrics import about
+from cimbo.problem.noted_metrics import NotedMetrics, about
 from cimbo.problem.objectives import at_target_fidelity
-from cimbo.problem.space import Params
+from cimbo.problem.space import Params, canonical_key
 
 DIE_ACCURACY = "accuracy_p05"
 """The accuracy that 95 % of the dies of a design reach, measured where a study asks for it."""
@@ -64,8 +64,8 @@ class MeasuredAccuracy(SimulatedCosts):
             self._keep(design, finding)
         return finding
 
-    def _measured(self, design: Params) -> Finding:
-        """Measure the accuracy of a design now.
+    def _measured(self, design: Params, source: Accuracy | None = None) -> Finding:
+        """Measure the accuracy of a design now, by the study's source or by another one.
 
         A source with a method ``answer``, such as a user's function, also says which genes it looked
         up. From such a source, genes that it was declared not to depend on are hidden.
@@ -75,9 +75,10 @@ class MeasuredAccuracy(SimulatedCosts):
         """
         whole_design = {**self.fixed, **design}
         depends_on = self._declared_genes()
-        ask = getattr(self._accuracy, "answer", None)
+        source = source or self._accuracy
+        ask = getattr(source, "answer", None)
         if ask is None:
-            metrics = {self.quality_metric: self._accuracy.measure(whole_design)}
+            metrics = {self.quality_metric: source.measure(whole_design)}
             return Finding(metrics, depends_on)
         hidden: frozenset[str] = frozenset()
         if depends_on is not None:
@@ -89,6 +90,39 @@ class MeasuredAccuracy(SimulatedCosts):
         if depends_on is None and answer.looked_up is not None:
             depends_on = frozenset({*self._architecture, *answer.looked_up})
         return Finding(dict(answer.metrics), depends_on)
+
+    def _accuracy_with(self, design: Params, settings: Mapping[str, Any]) -> NotedMetrics:
+        """Measure the accuracy of a design with other options of its source.
+
+        Where the study wants the accuracy that 95 % of dies reach, the accuracy stands for it: which of
+        the one follows from the other is learned as from any cheaper measurement.
+
+        Args:
+            design: Each active gene to its value.
+            settings: The options, by name.
+
+        Returns:
+            The metrics, with the note of the genes that they depend on.
+        """
+        finding = self._measured(design, self._source_with(settings))
+        metrics = dict(finding.metrics)
+        if DIE_ACCURACY in self.more_costs and hasattr(self._accuracy, DIE_ACCURACY):
+            metrics[DIE_ACCURACY] = metrics[self.quality_metric]
+        return NotedMetrics(metrics, self._about(finding))
+
+    def _source_with(self, settings: Mapping[str, Any]) -> Accuracy:
+        """The source of accuracy with other options, set up once a process."""
+        name = canonical_key(dict(settings))
+        if name not in self._sources:
+            self._sources[name] = accuracy_source(
+                self.accuracy, {**self.accuracy_options, **settings}
+            )
+        return self._sources[name]
+
+    @cached_property
+    def _sources(self) -> dict[str, Accuracy]:
+        """Sources of accuracy with options of cheaper measurements, by these options."""
+        return {}
 
     def _keep(self, design: Mapping[str, Any], finding: Finding) -> None:
         """Keep a measurement for all designs that agree in the genes that it depended on."""
@@ -145,9 +179,10 @@ class MeasuredAccuracy(SimulatedCosts):
         names = [quality, DIE_ACCURACY]
         if noted is not None:
             names += noted.metrics
-        kept = {name: metrics[name] for name in names if name in metrics}
-        if not at_target_fidelity(metrics, quality):
-            kept.pop(quality, None)
+        kept = {}
+        for name in names:
+            if name in metrics and at_target_fidelity(metrics, name):
+                kept[name] = metrics[name]
         if not kept:
             return
         genes = self._declared_genes()

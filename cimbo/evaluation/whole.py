@@ -1,17 +1,13 @@
-"""Evaluators that are a user's own as a whole: a function or a program that takes genes and returns all metrics.
-
-No layers are known, no costs can be computed, and there are no images: a command that needs one of these is refused.
-"""
+"""Evaluators that are a user's own as a whole: a Python function, or a program."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, NoReturn
+from functools import cached_property, partial
+from typing import Any
 
 from cimbo.errors import BadInput, WrongAnswer
 from cimbo.evaluation import content
@@ -24,196 +20,17 @@ from cimbo.evaluation.fingerprint import (
     digested_command,
 )
 from cimbo.evaluation.joint import JointEvaluator
-from cimbo.evaluation.programs import logs, protocol
+from cimbo.evaluation.low_fidelity import NO_SETTINGS, LowFidelity
+from cimbo.evaluation.programs import protocol
 from cimbo.evaluation.programs.answers import Answer, ProgramFailed, refuse_texts
 from cimbo.evaluation.programs.program import Program, weights_path
-from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.evaluation.user_code import module_file
+from cimbo.evaluation.whole_evaluator import WholeEvaluator
 from cimbo.plugins import python_object
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads import Network, network
 from cimbo.workloads.inference import InferenceSettings, with_settings
 from cimbo.workloads.precision import at_chip_bits, states_bits
-
-
-class WholeEvaluator(ABC):
-    """An evaluator that returns all metrics of a design at once.
-
-    Attributes:
-        prepared: Metrics of designs that were evaluated ahead of their turn, by key.
-        prepared_seconds: What these evaluations took, by key.
-        wanted: Metrics that the study needs.
-        files: Files and folders that it reads and that count by their content.
-        log_folder: Where what programs print is kept; None for nowhere.
-    """
-
-    simulator = "evaluator"
-    accuracy = "evaluator"
-    network = ""
-
-    def __init__(self) -> None:
-        self.prepared: dict[str, Mapping[str, float]] = {}
-        self.prepared_seconds: dict[str, float] = {}
-        self.wanted: tuple[str, ...] = ()
-        self.files: tuple[str, ...] = ()
-        self.log_folder: str | None = None
-
-    def __call__(self, design: Params) -> Mapping[str, float]:
-        """Evaluate a design, given as its active genes, or look it up if it is prepared."""
-        known = self.prepared.get(canonical_key(design))
-        if known is not None:
-            return known
-        with logs.log_of(self.log_folder, design):
-            return self._evaluate(design)
-
-    @abstractmethod
-    def _evaluate(self, design: Params) -> Mapping[str, float]:
-        """The metrics of ``design``, measured now."""
-
-    @abstractmethod
-    def check(self) -> None:
-        """Raises BadInput when it cannot be called here."""
-
-    @abstractmethod
-    def fingerprint(self) -> Fingerprint:
-        """What decides the numbers of this evaluator, as JSON."""
-
-    def keep_logs(self, folder: str) -> None:
-        """Keeps what programs print from now on.
-
-        Args:
-            folder: Where, a file for each design.
-        """
-        self.log_folder = folder
-
-    def try_first(self, designs: Sequence[Params]) -> None:
-        """Evaluates designs until one succeeds; what was measured is not measured again.
-
-        Args:
-            designs: What is tried, in order.
-
-        Raises:
-            BadInput: When all of them fail.
-        """
-        try_until_one_works(self, designs, "evaluator", self.prepared, self.prepared_seconds)
-
-    def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:  # noqa: B027  most need not
-        """Does nothing: no measurement serves another design.
-
-        Args:
-            design: Ignored.
-            metrics: Ignored.
-        """
-
-    def has_test(self) -> bool:
-        """Whether there are images that the search never sees."""
-        return False
-
-    def has_bit_accurate(self) -> bool:
-        """Whether the accuracy can be measured on bit-accurate arrays."""
-        return False
-
-    def analytic_costs(self) -> dict[str, Any]:
-        """Costs that can be computed while searching: none."""
-        return {}
-
-    def is_placed(self, design: Mapping[str, Any]) -> bool:
-        """Says that cimbo's chip model does not understand a design.
-
-        Args:
-            design: Ignored: nothing is known of its layers.
-
-        Returns:
-            False.
-        """
-        return False
-
-    def placed(self, design: Mapping[str, Any]) -> NoReturn:
-        """Refuses to split a design.
-
-        Args:
-            design: Ignored.
-
-        Raises:
-            BadInput: Always: no layers are known.
-        """
-        raise self._lacking("layers")
-
-    def on_test(self, design: Mapping[str, Any]) -> NoReturn:
-        """Refuses to measure an accuracy on test images.
-
-        Args:
-            design: Ignored.
-
-        Raises:
-            BadInput: Always: no images are known.
-        """
-        raise self._lacking("test images")
-
-    def on_bit_accurate_arrays(
-        self, design: Mapping[str, Any], part: str = "validation"
-    ) -> NoReturn:
-        """Refuses to measure an accuracy on bit-accurate arrays.
-
-        Args:
-            design: Ignored.
-            part: Ignored.
-
-        Raises:
-            BadInput: Always: no arrays are known.
-        """
-        raise self._lacking("bit-accurate arrays")
-
-    def bit_accurate_difference(self, design: Mapping[str, Any], images: int) -> NoReturn:
-        """Refuses to compare with bit-accurate arrays.
-
-        Args:
-            design: Ignored.
-            images: Ignored.
-
-        Raises:
-            BadInput: Always: no arrays are known.
-        """
-        raise self._lacking("bit-accurate arrays")
-
-    def accuracy_genes(self) -> frozenset[str]:
-        """The genes that the accuracy depends on: none is known to."""
-        return frozenset()
-
-    def simulated(self, design: Params) -> NoReturn:
-        """Refuses to compute costs alone.
-
-        Args:
-            design: Ignored.
-
-        Raises:
-            BadInput: Always: costs are no part of their own.
-        """
-        raise self._lacking("costs without the rest")
-
-    def costs(self, designs: list[Params]) -> NoReturn:
-        """Refuses to compute costs by cimbo's own model.
-
-        Args:
-            designs: Ignored.
-
-        Raises:
-            BadInput: Always: no costs can be computed.
-        """
-        raise self._lacking("costs of cimbo's own model")
-
-    def _lacking(self, what: str) -> BadInput:
-        """The error for what an evaluator of this kind does not have."""
-        todo = "this needs a study with [network] and a simulator"
-        return BadInput("evaluator", f"gives no {what}", todo)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is loaded (names with _): another process loads it anew."""
-        state = {}
-        for name, value in self.__dict__.items():
-            if not name.startswith("_"):
-                state[name] = value
-        return state
 
 
 class FunctionEvaluator(WholeEvaluator):
@@ -253,6 +70,7 @@ class FunctionEvaluator(WholeEvaluator):
         if file is not None:
             entries["file"] = content.digest(file)
         entries["options"] = by_content(self.options)
+        entries |= self._told_besides()
         entries |= code_of_function(self.function)
         return {"evaluator": {**entries, **declared_files("evaluator.files", self.files)}}
 
@@ -316,7 +134,7 @@ class ProgramEvaluator(WholeEvaluator):
             The metrics, and what the program says of each layer; an empty list where it says
             nothing.
         """
-        answer = self.program.ask(self._request(design))
+        answer = self.program.ask(self._request({**self.fixed, **design}))
         layers = answer.document.get("layers")
         if not isinstance(layers, list):
             layers = []
@@ -339,6 +157,7 @@ class ProgramEvaluator(WholeEvaluator):
                 entries["bits"] = TOLD_BITS  # earlier releases told those of the file
         if self.weights is not None:
             entries["weights"] = content.digest(self.weights)
+        entries |= self._told_besides()
         return {"evaluator": {**entries, **declared_files("evaluator.files", self.files)}}
 
     def prepare(self, designs: Sequence[Params]) -> None:
@@ -354,24 +173,60 @@ class ProgramEvaluator(WholeEvaluator):
             return
         self.prepared.clear()
         self.prepared_seconds.clear()
+        going_on = list(designs)
+        if self.low_fidelities is not None and self.low_fidelities.race is not None:
+            for stage in self.low_fidelities.stages:
+                going_on = self._prepare_stage(going_on, stage)
+        self._prepare_with(going_on, NO_SETTINGS)
+
+    def _prepare_stage(self, designs: Sequence[Params], stage: LowFidelity) -> list[Params]:
+        """Measure designs with cheaper settings, several at a time; those whose measurement goes on after that."""
+        low_fidelities = self.low_fidelities
+        assert low_fidelities is not None
+        asked = []
+        for design in designs:
+            if stage.name not in low_fidelities.known.get(canonical_key(design), {}):
+                asked.append(design)
+        self._prepare_with(asked, stage.settings)
+        going_on = []
+        for design in designs:
+            key = canonical_key(design)
+            is_known = stage.name in low_fidelities.known.get(key, {})
+            if not is_known and canonical_key({**design, **stage.settings}) not in self.prepared:
+                continue  # it failed, and fails once more when its turn comes
+            low_fidelities.value(key, design, stage, partial(self.measured_with, design))
+            if not low_fidelities.stops(key, design, stage):
+                going_on.append(design)
+        return going_on
+
+    def _prepare_with(self, designs: Sequence[Params], settings: Mapping[str, Any]) -> None:
+        """Evaluate designs with settings, ``batch`` at a time, and keep what succeeds."""
         for start in range(0, len(designs), self.batch):
             part = designs[start : start + self.batch]
             # Designs of a batch that failed are evaluated once more one by one, so
             # that one bad design does not fail the others and each has its own log.
             with contextlib.suppress(ProgramFailed):
-                requests = [self._request(design) for design in part]
+                told = [{**design, **settings} for design in part]
+                requests = [self._request({**self.fixed, **each}) for each in told]
                 before = time.perf_counter()
                 answers = self.program.ask_all(requests, self.batch)
                 each_s = (time.perf_counter() - before) / len(part)
-                for design, answer in zip(part, answers, strict=True):
-                    self._keep(design, answer, each_s)
+                for design, with_settings, answer in zip(part, told, answers, strict=True):
+                    self._keep(design, with_settings, answer, each_s)
 
-    def _keep(self, design: Params, answer: Answer, seconds: float) -> None:
-        """Keep the metrics in an answer for when the design's turn comes; a failed one is not kept."""
+    def _keep(self, design: Params, told: Params, answer: Answer, seconds: float) -> None:
+        """Keep the metrics in an answer for when the design's turn comes; a failed one is not kept.
+
+        Args:
+            design: Its genes.
+            told: These with the settings that it was evaluated with.
+            answer: What the program answered.
+            seconds: What that took.
+        """
         key = canonical_key(design)
         with contextlib.suppress(ProgramFailed, WrongAnswer):
-            self.prepared[key] = self._metrics_of(answer)
-            self.prepared_seconds[key] = seconds
+            self.prepared[canonical_key(told)] = self._metrics_of(answer)
+            self.prepared_seconds[key] = self.prepared_seconds.get(key, 0.0) + seconds
 
     def _metrics_of(self, answer: Answer) -> dict[str, float]:
         """The numbers of an answer. Raises ProgramFailed where there is none, WrongAnswer for texts."""
@@ -395,5 +250,6 @@ class ProgramEvaluator(WholeEvaluator):
         return with_settings(network(self.network, self.sizes_of_file), self.inference)
 
 
+__all__ = ["FunctionEvaluator", "ProgramEvaluator", "StudyEvaluator", "WholeEvaluator"]
 StudyEvaluator = JointEvaluator | WholeEvaluator
 """What a study may be evaluated by."""

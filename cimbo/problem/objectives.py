@@ -218,6 +218,14 @@ class Problem:
         return tuple(dict.fromkeys(names))
 
     @cached_property
+    def _measured_targets(self) -> tuple[str, ...]:
+        """The targets, and what the derived ones among them are computed from."""
+        names = list(self.targets)
+        for name in self.targets:
+            names += self.derived.parts(name)
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
     def derived(self) -> DerivedMetrics:
         """The metrics that follow from others: the study's own, and the shipped ones among its targets."""
         return DerivedMetrics(self.metrics, self.targets)
@@ -333,7 +341,7 @@ class Problem:
         """
         if not all(objective.name in metrics for objective in self.objectives):
             return False
-        if not all(at_target_fidelity(metrics, name) for name in self.targets):
+        if not all(at_target_fidelity(metrics, name) for name in self._measured_targets):
             return False
         return all(constraint.holds(metrics) for constraint in self.constraints)
 

@@ -226,7 +226,31 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
         yield Finding("evaluation", "WARN", failure, todo)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
+    yield from _cheaper_settings(evaluator, found)
     yield _search_time(found.seconds, budget, jobs)
+
+
+def _cheaper_settings(evaluator: StudyEvaluator, found: _Evaluated) -> Iterator[Finding]:
+    """What each of the cheaper settings gives of a design that was measured in full, and how long that takes."""
+    low_fidelities = getattr(evaluator, "low_fidelities", None)
+    if low_fidelities is None:
+        return
+    for stage in low_fidelities.stages:
+        start = time.perf_counter()
+        metrics = evaluator.measured_with(found.design, stage.settings)
+        seconds = time.perf_counter() - start
+        settings = ", ".join(f"{name} {value}" for name, value in stage.settings.items())
+        values = []
+        for name, value in metrics.items():
+            full = found.metrics.get(name)
+            values.append(
+                f"{name} {value:.4g}" + (f" (full {full:.4g})" if full is not None else "")
+            )
+        yield passed(
+            f"with {settings}",
+            f"{', '.join(values)}; {seconds:.2g} s, where the full measurement took "
+            f"{found.seconds[-1]:.2g} s; the study says cost = {stage.cost:g}",
+        )
 
 
 def _search_time(taken: list[float], budget: int, jobs: int) -> Finding:

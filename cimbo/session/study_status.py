@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cimbo.config.reading import preset_names
+from cimbo.evaluation.low_fidelity import cheap_values, is_measured_in_full
 from cimbo.evaluation.racing import ACCURACY_METRIC, IMAGES_NAME
 from cimbo.problem.objectives import FIDELITY_SUFFIX, at_target_fidelity
 from cimbo.session.context import StudyContext
@@ -33,6 +34,7 @@ OPTIONAL_FIELDS = (
     "worse_than_references",
     "expected_gain",
     "images",
+    "cheaper_settings",
     *LISTED_FIELDS,
 )
 
@@ -49,7 +51,9 @@ class StudyStatus:
     searched.
     ``expected_gain``: what so many more evaluations are expected to add to the hypervolume, from ``low`` to ``high`` nine times
     in ten; None while nothing can be said. ``images``: where accuracies are measured in stages, how many images were looked
-    at, how many there would be in full, and how many designs were ``stopped_early``.
+    at, how many there would be in full, and how many designs were ``stopped_early``. ``cheaper_settings``: where designs are
+    measured with cheaper settings first, what that and the full measurements cost (``used``, of ``in_full`` for measuring every
+    design in full; a full measurement costs 1), and how many designs were ``stopped_early``.
     """
 
     study: str
@@ -80,6 +84,7 @@ class StudyStatus:
     worse_than_references: str | None = None
     expected_gain: Mapping[str, float] | None = None
     images: Mapping[str, int] | None = None
+    cheaper_settings: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -136,6 +141,7 @@ def status(context: StudyContext) -> StudyStatus:
         worse_than_references=study.worse_than_references(),
         expected_gain=_expected_gain(study),
         images=_images(records),
+        cheaper_settings=_cheaper_settings(records),
         withdrawn=len(withdrawn(study.store)),
         in_every_design=genes_text({**_single_values(study), **context.chip_properties}),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
@@ -153,6 +159,24 @@ def _images(records: Iterable[Record]) -> dict[str, int] | None:
         "in_full": round(sum(in_full)),
         "stopped_early": sum(not at_target_fidelity(m, ACCURACY_METRIC) for m in counted),
     }
+
+
+def _cheaper_settings(records: Iterable[Record]) -> dict[str, float] | None:
+    """What measurements with cheaper settings and in full cost; None where no design was measured with cheaper settings."""
+    used, in_full, stopped = 0.0, 0, 0
+    for record in records:
+        measured = cheap_values(record.extra)
+        if not measured:
+            continue
+        in_full += 1
+        used += sum(cheap.stage.cost for cheap in measured)
+        if record.status == "done" and not is_measured_in_full(record.metrics, measured[-1]):
+            stopped += 1
+        else:
+            used += 1.0
+    if not in_full:
+        return None
+    return {"used": round(used, 2), "in_full": in_full, "stopped_early": stopped}
 
 
 def _single_values(study: Study) -> dict[str, Any]:

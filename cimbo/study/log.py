@@ -31,6 +31,7 @@ from cimbo.study.kept_values import (
     KeptValues,
 )
 from cimbo.study.provenance import EVALUATOR_NAME
+from cimbo.study.recalibration import Recalibration
 
 __all__ = [
     "ACCURACY_PARAMETERS",
@@ -65,6 +66,7 @@ class StudyLog(KeptValues):
         self._front: GrowingFront | None = None
         self._n_in_front = 0
         self._further = replicates.Further()
+        self._recalibration = Recalibration(problem)
 
     @property
     def path(self) -> str:
@@ -102,7 +104,7 @@ class StudyLog(KeptValues):
             # Means have changed, and with them all that follows from the log.
             self._further = further
             self._forget_front()
-        return replicates.merged(self._records, further)
+        return self._recalibration.corrected(replicates.merged(self._records, further))
 
     def _completed(self, records: list[Record]) -> list[Record]:
         """Records with what follows from their metrics: a question may be about what nobody thought of before."""

@@ -17,6 +17,7 @@ from cimbo.errors import BadInput
 from cimbo.evaluation.array_forms import FormDifference
 from cimbo.hardware.array_description import USUAL_CONDITIONS
 from cimbo.hardware.cell_errors import ArrayConditions
+from cimbo.problem.scalars import integer
 from cimbo.supernets.array_instance import ACCURACY_GENES, N_DIES, ArrayInstance, arrays
 from cimbo.supernets.deployment import Deployed
 from cimbo.supernets.die import Die
@@ -26,6 +27,7 @@ from cimbo.workloads.layers import Workload
 
 CONVERTER_MODELS = ("ideal", "described")
 PRODUCT_FORMS = ("float", "whole")
+ERROR_FORMS = ("noise", "bit-accurate")
 # Fewer dies than N_DIES where writing a die's ten million cells takes as long as all sentences
 MOST_DIES = {"reviews-minilm": 1}
 N_SAMPLED_DIES = 8  # dies of one design that are measured to tell how accuracy differs between dies
@@ -53,6 +55,10 @@ class ShippedAccuracy:
         products: "float", or "whole": linear layers on digital arrays are computed in whole numbers of eight bits, as the
             chip does, some three times as fast on processors that have such products. Sums differ in their last digits
             alone, but rounding makes whole steps of some, so that a few of a thousand images are classified otherwise.
+        errors: form of the arrays' errors: "noise", equivalent noise on each layer's results; or "bit-accurate", every
+            partial sum and every reading of a converter, at many times the cost (:mod:`cimbo.evaluation.array_forms`).
+        images: only so many of the validation images, from the first; None: all.
+        dies: over how many dies their errors are averaged, where dies differ; None: N_DIES, fewer for some networks.
     """
 
     supernet: str
@@ -60,25 +66,26 @@ class ShippedAccuracy:
     conditions: ArrayConditions = USUAL_CONDITIONS
     genes: tuple[str, ...] = field(default=ACCURACY_GENES)
     products: str = "float"
+    errors: str = "noise"
+    images: int | None = None
+    dies: int | None = None
     rounds_stages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.converters not in CONVERTER_MODELS:
-            raise BadInput(
-                "network.options.converters",
-                f"is {self.converters!r}",
-                f"use one of {', '.join(CONVERTER_MODELS)}",
-            )
-        if self.products not in PRODUCT_FORMS:
-            todo = f"use one of {', '.join(PRODUCT_FORMS)}"
-            raise BadInput("network.options.products", f"is {self.products!r}", todo)
+        _check_word("converters", self.converters, CONVERTER_MODELS)
+        _check_word("products", self.products, PRODUCT_FORMS)
+        _check_word("errors", self.errors, ERROR_FORMS)
+        if self.images is not None:
+            integer("network.options.images", self.images, least=1)
+        if self.dies is not None:
+            integer("network.options.dies", self.dies, least=1, most=N_DIES)
 
     def measure(
         self,
         design: Mapping[str, Any],
         part: str = "validation",
         *,
-        exact: bool = False,
+        exact: bool | None = None,
         images: int | None = None,
     ) -> float:
         """Measures the accuracy of ``design`` on the images of ``part``, shared out among the dies.
@@ -86,7 +93,8 @@ class ShippedAccuracy:
         Args:
             design: genes of a network and of a chip.
             part: "validation" for the search, "test" at the end.
-            exact: on bit-accurate arrays instead of the equivalent-noise form, at many times the cost.
+            exact: on bit-accurate arrays instead of the equivalent-noise form, at many times the cost;
+                None: in the form of ``errors``.
             images: only the part's first so many; None for all.
 
         Returns:
@@ -100,7 +108,7 @@ class ShippedAccuracy:
         design: Mapping[str, Any],
         part: str = "validation",
         *,
-        exact: bool = False,
+        exact: bool | None = None,
         images: int | None = None,
     ) -> Tensor:
         """Tells which images of ``part`` are classified rightly, shared out among the dies.
@@ -108,7 +116,7 @@ class ShippedAccuracy:
         Args:
             design: genes of a network and of a chip.
             part: "validation" for the search, "test" at the end.
-            exact: on bit-accurate arrays instead of the equivalent-noise form.
+            exact: on bit-accurate arrays instead of the equivalent-noise form; None: in the form of ``errors``.
             images: only so many of the part's, from its first.
 
         Returns:
@@ -116,7 +124,13 @@ class ShippedAccuracy:
         """
         count = self.image_count(part)
         last = count if images is None else min(images, count)
-        return self._hits(design, part, slice(0, last), exact=exact)
+        is_exact = self._is_bit_accurate if exact is None else exact
+        return self._hits(design, part, slice(0, last), exact=is_exact)
+
+    @property
+    def _is_bit_accurate(self) -> bool:
+        """Whether accuracies are measured on bit-accurate arrays."""
+        return self.errors == "bit-accurate"
 
     def compare_forms(self, design: Mapping[str, Any], images: int) -> FormDifference:
         """Measures what bit-accurate arrays change in the accuracy, on the first test images.
@@ -145,9 +159,12 @@ class ShippedAccuracy:
             part: "validation" or "test".
 
         Returns:
-            How many there are.
+            How many there are; of the validation images, how many the search looks at.
         """
-        return len(examples(self.supernet, part)[1])
+        count = len(examples(self.supernet, part)[1])
+        if part == "validation" and self.images is not None:
+            return min(self.images, count)
+        return count
 
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
         """Counts the validation images of a stretch that are classified rightly.
@@ -163,7 +180,9 @@ class ShippedAccuracy:
         Returns:
             How many are right.
         """
-        return int(self._hits(design, "validation", slice(first, last), exact=False).sum())
+        stretch = slice(first, last)
+        exact = self._is_bit_accurate
+        return int(self._hits(design, "validation", stretch, exact=exact).sum())
 
     def _hits(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> Tensor:
         """Tell which images of a stretch are classified rightly.
@@ -239,7 +258,8 @@ class ShippedAccuracy:
         chip = self.chip_of(design, part)
         if chip is None or chip.array.is_digital:
             return mean
-        accuracies = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=IMAGES_PER_DIE)
+        images = min(IMAGES_PER_DIE, self.image_count(part))
+        accuracies = self.by_die(design, part, n_dies=N_SAMPLED_DIES, images=images)
         return mean - Z_95 * stdev(accuracies)
 
     def error_losses(self, design: Mapping[str, Any], workload: Workload) -> dict[str, Any]:
@@ -276,7 +296,8 @@ class ShippedAccuracy:
         chip = arrays(design, seed, ideal=ideal, conditions=self.conditions)
         if chip is None:
             return None
-        return replace(chip, most_dies=MOST_DIES.get(self.supernet, N_DIES))
+        usual = MOST_DIES.get(self.supernet, N_DIES)
+        return replace(chip, most_dies=self.dies or usual)
 
     def _on_die(
         self,
@@ -307,6 +328,13 @@ class ShippedAccuracy:
         if exact and die is not None and not die.is_digital:
             calibration = calibration[:EXACT_CALIBRATION_IMAGES]
         return deployed(supernetwork(self.supernet), design, calibration, die)
+
+
+def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
+    """Refuse an option that is none of the known words."""
+    if word not in known:
+        where = f"network.options.{option}"
+        raise BadInput(where, f"is {word!r}", f"use one of {', '.join(known)}")
 
 
 @cache

@@ -57,6 +57,9 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
             products: str = "float",
             inl_lsb: float | None = None,
             offset_lsb: float | None = None,
+            errors: str = "noise",
+            images: int | None = None,
+            dies: int | None = None,
         ) -> Accuracy:
             """The accuracy of the super-network, on arrays as the options say."""
             from cimbo.evaluation.accuracy.shipped import ShippedAccuracy  # imports torch
@@ -69,7 +72,15 @@ def accuracy_source(name: str, options: Mapping[str, Any] | None = None) -> Accu
                 inl_lsb=inl_lsb,
                 offset_lsb=offset_lsb,
             )
-            return ShippedAccuracy(supernet, converters, conditions, products=products)
+            return ShippedAccuracy(
+                supernet,
+                converters,
+                conditions,
+                products=products,
+                errors=errors,
+                images=images,
+                dies=dies,
+            )
 
         return make
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cimbo.errors import BadInput, CimboError
+from cimbo.problem.noted_metrics import NotedMetrics, about
 from cimbo.problem.space import Params, canonical_key
 
 
@@ -63,7 +64,8 @@ def try_until_one_works(
         key = canonical_key(design)
         start = time.perf_counter()
         try:
-            prepared[key] = dict(evaluate(design))
+            measured = evaluate(design)
+            prepared[key] = NotedMetrics(measured, about(measured))
             seconds[key] = seconds.get(key, 0.0) + time.perf_counter() - start
             return
         except BadInput as error:
