@@ -14,14 +14,14 @@ from cimbo.evaluation.simulators import SHIPPED_SIMULATORS
 from cimbo.problem.scalars import shown
 from cimbo.problem.space import SearchSpace
 
-WHERE = "fidelity"
+FIDELITY_PLACE = "fidelity"
 # Where the settings of the full measurement stand, by whose they are
 FULL_SETTINGS: dict[Owner, str] = {
     "evaluator": "[evaluator] fixed",
     "simulator": "[hardware] fixed",
     "accuracy": "[network] options",
 }
-KINDS = "images, or set and cost"
+KINDS_IN_WORDS = "images, or set and cost"
 
 
 def image_stages(fidelities: Sequence[FidelityTable]) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ def image_stages(fidelities: Sequence[FidelityTable]) -> tuple[int, ...]:
     for before, after in pairwise(stages):
         if after <= before:
             what = f"has {after} images after {before}"
-            raise BadInput(WHERE, what, "write the stages in ascending order, each once")
+            raise BadInput(FIDELITY_PLACE, what, "write the stages in ascending order, each once")
     return tuple(stages)
 
 
@@ -85,7 +85,7 @@ def check_fidelities(tables: StudyTable, space: SearchSpace, accuracy: str) -> N
     kinds = {fidelity.images is None for fidelity in tables.fidelity}
     if len(kinds) > 1:
         what = "has stages by images and stages by settings"
-        raise BadInput(WHERE, what, "keep one kind of them")
+        raise BadInput(FIDELITY_PLACE, what, "keep one kind of them")
     if kinds == {False}:
         _check_images(tables)
         return
@@ -99,15 +99,19 @@ def check_fidelities(tables: StudyTable, space: SearchSpace, accuracy: str) -> N
 def _check_kind(fidelity: FidelityTable) -> None:
     """Refuse a table that says neither images nor settings, both, or what belongs to the other kind."""
     if fidelity.images is None and not fidelity.set:
-        raise BadInput(WHERE, "says neither images nor settings", f"give {KINDS}")
+        raise BadInput(FIDELITY_PLACE, "says neither images nor settings", f"give {KINDS_IN_WORDS}")
     if fidelity.images is not None:
         for name in ("set", "cost", "of"):
             if getattr(fidelity, name):
                 what = f"has both images and {name}"
-                raise BadInput(WHERE, what, f"give {KINDS}; images cost their share of all images")
+                raise BadInput(
+                    FIDELITY_PLACE,
+                    what,
+                    f"give {KINDS_IN_WORDS}; images cost their share of all images",
+                )
     elif fidelity.cost is None:
         todo = "give the share of the full measurement's cost, such as cost = 0.1"
-        raise BadInput(f"{WHERE}.cost", "is missing", todo)
+        raise BadInput(f"{FIDELITY_PLACE}.cost", "is missing", todo)
 
 
 def _check_images(tables: StudyTable) -> None:
@@ -115,7 +119,7 @@ def _check_images(tables: StudyTable) -> None:
     if tables.evaluator is not None:
         what = "images are for accuracies that cimbo measures, and [evaluator] measures by itself"
         todo = "leave it out, or give set and cost; an evaluator may return accuracy_fidelity and accuracy_std"
-        raise BadInput(WHERE, what, todo)
+        raise BadInput(FIDELITY_PLACE, what, todo)
     image_stages(tables.fidelity)
 
 
@@ -125,27 +129,33 @@ def _check_costs(fidelities: Sequence[FidelityTable]) -> None:
     for before, after in pairwise(costs):
         if after <= before:
             what = f"is {after:g} after {before:g}"
-            raise BadInput(f"{WHERE}.cost", what, "write the cheapest stage first")
+            raise BadInput(f"{FIDELITY_PLACE}.cost", what, "write the cheapest stage first")
 
 
 def _owner(tables: StudyTable, accuracy: str) -> Owner:
     """Whose settings the stages have. Raises BadInput where the study has no such thing, or does not say which of two."""
     said = {fidelity.of for fidelity in tables.fidelity}
     if len(said) > 1:
-        raise BadInput(f"{WHERE}.of", "is not the same in all stages", "write the same in each")
+        raise BadInput(
+            f"{FIDELITY_PLACE}.of", "is not the same in all stages", "write the same in each"
+        )
     possible = _possible_owners(tables, accuracy)
     if not possible:
         what = "needs an [evaluator], a simulator of your own, or an accuracy that is measured"
-        raise BadInput(WHERE, what, "leave it out")
+        raise BadInput(FIDELITY_PLACE, what, "leave it out")
     (owner,) = said
     if owner is None:
         if len(possible) > 1:
             what = f"does not say whose settings they are, and there are {' and '.join(possible)}"
-            raise BadInput(f"{WHERE}.of", what, f'write of = "{possible[0]}" or "{possible[1]}"')
+            raise BadInput(
+                f"{FIDELITY_PLACE}.of", what, f'write of = "{possible[0]}" or "{possible[1]}"'
+            )
         return possible[0]
     if owner not in possible:
         what = f"is {owner}, and this study has no {owner} that takes settings"
-        raise BadInput(f"{WHERE}.of", what, f"write {' or '.join(possible)}, or leave it out")
+        raise BadInput(
+            f"{FIDELITY_PLACE}.of", what, f"write {' or '.join(possible)}, or leave it out"
+        )
     return owner
 
 
@@ -177,7 +187,7 @@ def _check_settings(
 ) -> None:
     """Refuse settings of a stage that are genes, that have no value in full, or that are those of the full measurement."""
     for name in settings:
-        where = f"{WHERE}.set.{name}"
+        where = f"{FIDELITY_PLACE}.set.{name}"
         if owner != "accuracy":  # whose settings are options, which may be called like a gene
             _check_no_gene(name, space, where)
         if owner != "accuracy" and name not in full:
@@ -186,7 +196,7 @@ def _check_settings(
     if all(name in full and full[name] == value for name, value in settings.items()):
         told = ", ".join(f"{name} = {shown(value)}" for name, value in settings.items())
         what = f"is the full measurement: {told} stands under {FULL_SETTINGS[owner]}"
-        raise BadInput(f"{WHERE}.set", what, "give cheaper settings")
+        raise BadInput(f"{FIDELITY_PLACE}.set", what, "give cheaper settings")
 
 
 def _check_no_gene(name: str, space: SearchSpace, where: str) -> None:
