@@ -85,7 +85,8 @@ NEW_STUDY_OPTIONS = (
         "--network",
         multiple=True,
         metavar="FILE.onnx|NAME",
-        help="Search chips for this network at its largest, by costs alone. Given several times: chips for all.",
+        help="Search chips for this network at its largest, by costs alone; with --weights, its sub-networks too, by "
+        "accuracy. Given several times: chips for all.",
     ),
     click.option(
         "--set",

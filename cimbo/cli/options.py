@@ -170,7 +170,12 @@ class AskedStudy:
             BadInput: For options that contradict one another, and for a description or a checkpoint
                 that is wrong.
         """
-        named = described_by(self.source(), self.network or None, sizes(self.pairs))
+        named = described_by(
+            self.source(),
+            self.network or None,
+            sizes(self.pairs),
+            has_weights=self.weights is not None,
+        )
         settings = self.checkpoint()
         if self.images is not None:
             settings["images"] = self.images

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from cimbo.config.own_network import of_network, of_networks
+from cimbo.config.own_network import of_names
 from cimbo.config.study_config import DEFAULT_PRESET, Config, load, preset
 from cimbo.errors import BadInput, naming
 from cimbo.evaluation.accuracy.sources import SHIPPED_SUPERNETS
@@ -101,7 +101,8 @@ def open_session(
     settings = dict(checkpoint or {})
     if images is not None:
         settings["images"] = images
-    described = with_checkpoint(described_by(source, network, sizes), weights, data, settings)
+    asked = described_by(source, network, sizes, has_weights=weights is not None)
+    described = with_checkpoint(asked, weights, data, settings)
     described = with_table(described, table)
     if file is not None and file.exists():
         if simulator is not None:
@@ -227,6 +228,8 @@ def described_by(
     source: Source | None,
     network: str | Path | Sequence[str] | None = None,
     sizes: Mapping[str, int] | None = None,
+    *,
+    has_weights: bool = False,
 ) -> Config | None:
     """Return the description of what a study evaluates.
 
@@ -234,6 +237,7 @@ def described_by(
         source: A preset, a study.toml, or a description itself.
         network: A network alone, or several, instead of ``source``.
         sizes: Free sizes of ``network`` where it is an ONNX file, by name.
+        has_weights: Whether the user has weights of ``network``, so that its sub-networks are searched too.
 
     Returns:
         None where nothing is named.
@@ -245,7 +249,9 @@ def described_by(
         if source is not None:
             what = "both a network and a described study are given"
             raise BadInput("network", what, "give one of them")
-        return _of_networks(network, sizes)
+        if isinstance(network, str | Path):
+            network = [str(network)]
+        return of_names(list(network), sizes, has_weights=has_weights)
     if sizes:
         raise BadInput("--set", "is of an ONNX file, and none is named", "name it with --network")
     if source is None or isinstance(source, Config):
@@ -253,18 +259,6 @@ def described_by(
     if isinstance(source, Path) or source.endswith(".toml"):
         return load(Path(source))
     return preset(source)
-
-
-def _of_networks(network: str | Path | Sequence[str], sizes: Mapping[str, int] | None) -> Config:
-    """The study of chips for one network, or for several."""
-    if isinstance(network, str | Path):
-        return of_network(str(network), sizes)
-    names = list(network)
-    if len(names) == 1:
-        return of_network(names[0], sizes)
-    if sizes:
-        raise BadInput("--set", "is of one network", "export the files with fixed sizes")
-    return of_networks(names)
 
 
 def with_checkpoint(

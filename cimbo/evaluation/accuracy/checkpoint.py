@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.evaluation.accuracy.checkpoint_inputs import ImageInputs, SentenceInputs, inputs_of
-from cimbo.evaluation.accuracy.published import of_largest
+from cimbo.evaluation.accuracy.published import PublishedLargest, of_largest
 from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
 from cimbo.supernets.elastic import ArrayNonideality, set_effect
 from cimbo.supernets.imagenet import UnreadableImage
@@ -46,9 +46,8 @@ SUBNET_GENE_PREFIXES = (
 
 PRECISIONS, DEVICES = ("float32", "bfloat16"), ("cpu", "cuda")
 TOLERATED_MISS = 0.5  # points that decoders and orders of summation may make
-COMPARED_CHECKPOINTS: set[str] = (
-    set()
-)  # of which checkpoints the largest network was compared, by this process
+# Of which checkpoints the largest network was timed or measured by this process, and what was expected
+CHECKED_LARGEST: set[tuple[str, float | None]] = set()
 
 
 @dataclass(frozen=True)
@@ -158,21 +157,31 @@ class CheckpointAccuracy:
         return self._right(design, readable, about), len(readable)
 
     def check(self) -> None:
-        """Loads weights and the list of images. Raises BadInput when they cannot be used, or not together."""
+        """Loads weights and the list of images, and says on stderr how long a measurement takes.
+
+        The largest network is measured where its accuracy is expected or published; once a process.
+
+        Raises:
+            BadInput: Weights and images cannot be used, or not together, or the largest network misses
+                the expected accuracy.
+        """
         _ = self._module, self.parts
         self.inputs.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
         _ = self._calibration
+        about = (self._key({}, "largest"), self.expect)
+        if about in CHECKED_LARGEST:
+            return
+        published = of_largest(self.network)
         if self.expect is not None:
             self._check_expected(self.expect)
+        elif published is not None:
+            self._compare_published(published)
         else:
-            self._compare_published()
+            self._say_seconds(network(self.network).largest())
+        CHECKED_LARGEST.add(about)
 
-    def _compare_published(self) -> None:
-        """Measure the largest network and print it on stderr beside its published accuracy, if there is one."""
-        published, key = of_largest(self.network), self._key({}, "largest")
-        if published is None or key in COMPARED_CHECKPOINTS:
-            return
-        COMPARED_CHECKPOINTS.add(key)
+    def _compare_published(self, published: PublishedLargest) -> None:
+        """Measure the largest network and print its accuracy on stderr beside the published one."""
         measured, _, _ = self._largest_measured()
         beside = f"published of {published.name}: {published.accuracy:g} %"
         todo = f"--expect {published.accuracy:g} refuses weights that miss it"
@@ -196,17 +205,16 @@ class CheckpointAccuracy:
         what = f"the largest network classifies {measured}; {self.inputs.label}"
         raise BadInput(f"--expect {expected:g}", what, self.inputs.advice)
 
-    def _seconds_of_batch(self, design: Mapping[str, Any]) -> float:
-        """Seconds that one batch takes, once batch norms are calibrated."""
-        self._calibrate(design)
-        start = time.perf_counter()
-        self._right(design, self.parts["validation"][: self.batch], "timed")
-        return time.perf_counter() - start
-
     def _say_seconds(self, design: Mapping[str, Any]) -> None:
-        """Print on stderr how long a measurement will take, estimated from one batch."""
+        """Print on stderr how long a measurement will take: calibration, and all batches like the first."""
         index = self.parts["validation"]
-        seconds = self._seconds_of_batch(design) * len(index) / len(index[: self.batch])
+        batch = index[: self.batch]
+        start = time.perf_counter()
+        self._calibrate(design)
+        calibrated = time.perf_counter()
+        self._right_of_readable(design, batch, "timed")
+        seconds_of_batch = time.perf_counter() - calibrated
+        seconds = calibrated - start + seconds_of_batch * len(index) / len(batch)
         estimate = f"a measurement of the largest network takes about {seconds:.0f} s"
         print(
             f"{estimate}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr
