@@ -122,6 +122,10 @@ def presets(style: str) -> None:
 
     rows = [each.to_json() for each in shipped_presets()]
     emit(style, rows, rows)
+    say(
+        "costs of every preset are modelled by cimbo's chip model; cimbo doctor --preset NAME says what accuracies "
+        "are measured on, or modelled from"
+    )
 
 
 @command()

@@ -27,6 +27,7 @@ from cimbo.config.metric_checks import (
     needed_metrics,
 )
 from cimbo.config.network_settings import check_bits, stage_bits
+from cimbo.config.provenance import accuracy_provenance
 from cimbo.config.roles import check_roles
 from cimbo.config.tables import ConstraintTable, Gene, NetworkTable, ObjectiveTable, StudyTable
 from cimbo.errors import BadInput, check_known, naming
@@ -186,18 +187,9 @@ class Config:
         """Say where the accuracies of this study come from, and what they are worth.
 
         Returns:
-            ``kind``, such as "measured", "modelled" or "none", and ``label``, a sentence. For a modelled
-            accuracy also its source, its error and the networks that it is valid for.
+            As `cimbo.config.provenance.accuracy_provenance` has it.
         """
-        table = self.tables.network
-        if table is None or self.tables.evaluator is not None:
-            return {"kind": "measured", "label": "every metric is the evaluator's"}
-        if self.accuracy == NO_ACCURACY:
-            return {"kind": NO_ACCURACY, "label": "no accuracy is measured: costs alone"}
-        if self.accuracy in published.names():
-            return _published_provenance(self.accuracy)
-        kind = table.accuracy_kind or "measured"
-        return {"kind": kind, "label": f"accuracy is {kind} ({self.accuracy})"}
+        return accuracy_provenance(self.tables, self.accuracy)
 
     def with_checkpoint(self, options: Mapping[str, Any]) -> Config:
         """Describe the same study with accuracy measured on the user's weights and images.
@@ -402,15 +394,3 @@ class Config:
 
 def _objective(table: ObjectiveTable) -> Objective:
     return Objective(table.name, table.goal, table.reference)
-
-
-def _published_provenance(accuracy: str) -> dict[str, Any]:
-    """The provenance of a published accuracy model, with a ``label`` that says it in a sentence."""
-    provenance = published.provenance(accuracy)
-    metric = provenance.get("metric", "accuracy")
-    unit = "" if "metric" in provenance else " points"
-    error = f"± {provenance['error_points']:g}{unit} ({provenance['error_is']})"
-    kind = provenance["kind"]
-    valid, source = provenance["valid"], provenance["source"]
-    label = f"{metric} is {kind}, not measured: {error}; valid for {valid}; from {source}"
-    return {**provenance, "label": label}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # What a study was started with that has a place of its own on the page.
 SHOWN_ELSEWHERE = ("space", "objectives", "constraints", "seed", "command")
 RANDOM_ORIGINS = ("sobol", "random", "explored")  # drawn without asking a model
+# Metrics that say how well a network does its task, which a model may stand in for
+ACCURACY_METRICS = ("accuracy", "perplexity")
 
 
 @dataclass(frozen=True)
@@ -143,14 +145,36 @@ class Facts:
             metric: The metric.
 
         Returns:
-            Its name and unit. For an accuracy that is not measured, with what the study's
-            description calls it.
+            Its name and unit. For an accuracy or a perplexity that is not measured, with what the
+            study's description calls it.
         """
-        config = _mapping(_mapping(self.started_as.get("config")).get("data"))
-        kind = _mapping(config.get("network")).get("accuracy_kind", "measured")
-        if metric == "accuracy" and kind != "measured":
+        kind = self._network_table.get("accuracy_kind", "measured")
+        if metric in ACCURACY_METRICS and kind != "measured":
             return f"{label(metric)} ({kind})"
         return label(metric)
+
+    @property
+    def how_evaluated(self) -> str:
+        """What was done for every point, in words: how its accuracy and its costs came about."""
+        for metric in ACCURACY_METRICS:
+            if self.named(metric) != label(metric) and metric in self.metrics:
+                kind = self._network_table["accuracy_kind"]
+                if kind.startswith("measured"):  # by others
+                    return f"Every point was simulated, its {metric} was {kind}"
+                return f"Every point was simulated, its {metric} modelled"
+        if self._network_table and "accuracy" in self.metrics:
+            return "Every point was evaluated: its accuracy was measured, its costs were simulated"
+        if self._network_table:
+            return "Every point was simulated"
+        return "Every point was measured"
+
+    @property
+    def _network_table(self) -> Mapping[str, Any]:
+        """What the study's description says of its network; empty where something else evaluates."""
+        config = _mapping(_mapping(self.started_as.get("config")).get("data"))
+        if "evaluator" in config:
+            return {}
+        return _mapping(config.get("network"))
 
     @cached_property
     def initial(self) -> int:

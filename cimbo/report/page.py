@@ -345,12 +345,9 @@ def _converter_noise(facts: Facts) -> list[Markup]:
 
 
 def _points(facts: Facts) -> str:
-    verified = "Every point was measured"
-    if facts.named("accuracy") != label("accuracy"):
-        verified = "Every point was simulated, its accuracy modelled"
     if facts.predicted:
-        return f"{verified}, but for squares: those are the next candidates, predicted."
-    return f"{verified}."
+        return f"{facts.how_evaluated}, but for squares: those are the next candidates, predicted."
+    return f"{facts.how_evaluated}."
 
 
 def _section(name: str, heading: str, lead: str, content: Markup) -> Markup:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from cimbo.config.provenance import cost_label
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
 from cimbo.errors import BadInput, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
@@ -205,6 +206,8 @@ def _version(name: str) -> str | None:
 def _described(config: Config, budget: int, jobs: int) -> Iterator[Finding]:
     space = config.problem.space
     yield passed("study", config.title)
+    yield passed("accuracy", str(config.accuracy_provenance()["label"]))
+    yield passed("costs", cost_label(config.tables))
     genes = f"{len(space.architecture)} + {len(space.hardware)} genes"
     yield passed("space", f"{genes}, {Decimal(space.size):.2g} designs")
     yield from guarded("evaluation", lambda: _timed(config, budget, jobs))

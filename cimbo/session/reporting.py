@@ -9,6 +9,7 @@ from pathlib import Path
 from cimbo.analysis.chip_view import ChipView, chip_view
 from cimbo.analysis.gene_importance import GeneImportance, importances
 from cimbo.analysis.surrogate_views import SurrogateViews, views
+from cimbo.config.provenance import cost_label
 from cimbo.errors import BadInput, check_known
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import Candidate
@@ -249,10 +250,12 @@ def _known_options(context: StudyContext) -> OptimizerOptions:
 
 
 def _provenance(context: StudyContext) -> dict[str, str]:
-    """What accuracies and costs are worth where that is limited, the command that started the study, and the versions."""
+    """What accuracies and costs are, the command that started the study, and the versions."""
     about = {}
-    if context.accuracy_provenance:
-        about["accuracy"] = str(context.accuracy_provenance["label"])
+    if context.has_description:
+        standing = context.accuracy_provenance or context.config.accuracy_provenance()
+        about["accuracy"] = str(standing["label"])
+        about["costs"] = cost_label(context.config.tables)
     if context.chip_properties:
         about["every chip"] = genes_text(context.chip_properties)
     told = unvalidated_told(context, context.study.pareto())

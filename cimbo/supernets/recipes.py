@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -210,8 +211,8 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
     Args:
         name: A key of SUPERNET_CLASSES.
         run: Where examples come from and weights go to, and how to train.
-        say: Gets a line after every epoch: loss, and validation accuracy in percent of the largest
-            and smallest sub-network.
+        say: Gets a line at the start: examples and epochs; and one after every epoch: loss, validation
+            accuracy in percent of the largest and smallest sub-network, and minutes so far.
 
     Raises:
         BadInput: Where the folder has no whole training set, or the weights to start from do not
@@ -225,6 +226,14 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
         before = recorded(run.start).get("stages", [])
     network = material.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run.out.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    epochs_asked = min(run.recipe.epochs, run.stop_after)
+    if not run.start:
+        epochs_asked += run.recipe.tuning_epochs
+    say(
+        f"training on {len(material.training)} examples, {epochs_asked} epochs; {run.out} is written "
+        "after each"
+    )
 
     def keep(progress: Progress, stage: str, epochs: int) -> None:
         """Writes the weights so far and says how good they are.
@@ -247,7 +256,8 @@ def build(name: str, run: Run, *, say: Callable[[str], None]) -> None:
         save(progress.network, run.out, about)
         say(
             f"{stage} {progress.epoch}/{epochs}: loss {progress.loss:.4f}, validation accuracy "
-            f"largest {largest:.2f} %, smallest {smallest:.2f} %"
+            f"largest {largest:.2f} %, smallest {smallest:.2f} %; "
+            f"{(time.monotonic() - start) / 60:.0f} min"
         )
 
     if run.recipe.tuning_epochs and not run.start:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cimbo.config import load, preset, presets
+from cimbo.config.own_network import of_names
+from cimbo.config.provenance import cost_label
 from cimbo.config.schema import study_schema
 from cimbo.config.study_config import PRESETS_FOLDER
 from cimbo.errors import BadInput
@@ -143,7 +145,23 @@ def test_titles_say_whether_accuracies_are_measured(name):
     expected = {"measured": " measured)", "modelled": " modelled)"}
     told = expected.get(kind, " modelled: an illustration)")
     assert told in config.data["title"]
+    source = {"measured": "is measured on "}.get(kind, "; from ")
+    assert source in config.accuracy_provenance()["label"]
+    assert cost_label(config.tables).startswith("costs are modelled, not measured")
     own = config.with_checkpoint({"weights": "w.safetensors", "data": "images"})
     assert own.accuracy_provenance()["kind"] == "measured"
     assert " measured)" in own.data["title"]
     assert "modelled" not in own.data["title"]
+    assert "weights w.safetensors and the examples in images" in own.accuracy_provenance()["label"]
+
+
+def test_weights_of_a_family_begin_its_shipped_study_or_a_usual_one():
+    assert of_names(["autoformer-s"], has_weights=True).name == "autoformer-s-imagenet"
+    described = of_names(["vit-s"], has_weights=True)
+    own = described.with_checkpoint({"weights": "w.safetensors", "data": "images"})
+    assert own.title == "Elastic vit-s (accuracy measured), chips of the baseline's area"
+    assert [objective.name for objective in own.problem.objectives] == ["accuracy", "latency_ms"]
+    assert {"depth", "heads_1", "ffn_12", "rows"} <= set(own.problem.space.names)
+    assert of_names(["vit-s"]).title.startswith("Chips for vit-s (costs alone")
+    with pytest.raises(BadInput, match="vit-x"):
+        of_names(["vit-x"], has_weights=True)

@@ -163,6 +163,15 @@ def test_optimize_measures_sentences_and_says_so(checkpoint, data, tmp_path, cap
 
 def test_nothing_is_said_of_a_family_whose_largest_network_was_not_published():
     assert of_largest("autoformer-s") is None
+    assert of_largest("ofa-resnet50") is None
+
+
+def test_published_accuracies_of_largest_networks_are_of_families_that_there_are():
+    for family in ("vit-s", "vit-b", "vit-l", "vit-b-384", "deit-b-distilled", "bert-base"):
+        published = of_largest(family)
+        assert published is not None
+        assert 79 < published.accuracy < 94
+    assert of_largest("vit-b").name == "DeiT-B"
 
 
 def test_a_tokenizer_of_one_file_is_the_same_vocabulary(checkpoint, tmp_path):

@@ -22,6 +22,7 @@ from cimbo.workloads.precision import GENE_NAMES, is_precision_gene
 
 ACCURACY_METRIC = "accuracy"
 CHIP_GENES: tuple[str, ...] = ()  # published accuracies know no chip
+LARGEST_FILE = "published_largest.toml"
 LARGEST_MATCH = 0.01  # fraction by which counts of the same network may differ between papers
 KNOWN_BITS = (8, 16, 32)
 """Bits of operands for which published accuracies hold. They were measured in floating point, and rounding to 8 bits hardly
@@ -296,9 +297,17 @@ def of_largest(family: str) -> PublishedLargest | None:
         family: Name of the network family.
 
     Returns:
-        That of the anchor with as many multiply-accumulates as the largest network, up to
-        LARGEST_MATCH; None where there is no such anchor.
+        That of LARGEST_FILE, or of the anchor of a model with as many multiply-accumulates as the
+        largest network, up to LARGEST_MATCH; None where neither has one.
     """
+    listed = tomllib.loads(_data.path(LARGEST_FILE).read_text(encoding="utf-8"))
+    if family in listed:
+        return PublishedLargest(listed[family]["name"], float(listed[family]["accuracy"]))
+    return _of_anchor(family)
+
+
+def _of_anchor(family: str) -> PublishedLargest | None:
+    """The anchor, of the models of a family, that has as many multiply-accumulates as its largest network."""
     own = network(family)
     gmacs = own.workload(own.largest()).macs / 1e9
     for name in names():
