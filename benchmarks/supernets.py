@@ -4,7 +4,7 @@
 
 For each super-network: validation and test accuracy of the largest and smallest sub-network, the spread over random ones,
 how many beat the smallest, and Kendall's tau between accuracy and size (MACs). Writes supernets.json beside this file; what it
-holds of other super-networks stays.
+holds of other super-networks stays, and so does what array_training.py wrote.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from scipy.stats import kendalltau, spearmanr
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.problem.space import SearchSpace
 from cimbo.workloads import network
+
+KEPT_FIGURES = ("training_under_errors",)  # written by array_training.py
 
 
 def gates(name: str, count: int, images: int | None) -> dict[str, object]:
@@ -70,6 +72,7 @@ if __name__ == "__main__":
     print(json.dumps(answer, indent=1))
     file = Path(__file__).parent / "supernets.json"
     known = json.loads(file.read_text()) if file.exists() else {}
-    for name, found in answer.items():  # what array_training.py wrote of a network stays
-        known[name] = {**known.get(name, {}), **found}
+    for name, found in answer.items():
+        kept = {key: known[name][key] for key in KEPT_FIGURES if key in known.get(name, {})}
+        known[name] = {**found, **kept}
     file.write_text(json.dumps(known, indent=1) + "\n")

@@ -32,6 +32,8 @@ class VitSize:
         prefix: Tokens before the patches: the class token, and of a distilled one a second.
         scales_layers: Whether the output of each attention and MLP is scaled channel by channel (DeiT-3).
         prefix_has_positions: Whether the tokens before the patches have position embeddings, too; those of DeiT-3 do not.
+        has_second_head: Whether a distilled network has a head for its second token. transformers' DeiTForImageClassification
+            has the token and no such head.
     """
 
     embed: int = 768
@@ -42,6 +44,7 @@ class VitSize:
     prefix: int = 1
     scales_layers: bool = False
     prefix_has_positions: bool = True
+    has_second_head: bool = False
 
     @property
     def image_side(self) -> int:
@@ -67,7 +70,7 @@ def size_of(name: str, state: Mapping[str, Tensor]) -> VitSize:
         state: The checkpoint's tensors under timm's names.
 
     Returns:
-        The family's size, with scales and positions as the checkpoint has them.
+        The family's size, with scales, positions and heads as the checkpoint has them.
     """
     size = VIT_SIZES[name]
     positions = state.get("pos_embed")
@@ -76,6 +79,7 @@ def size_of(name: str, state: Mapping[str, Tensor]) -> VitSize:
         size,
         scales_layers="blocks.0.ls1.gamma" in state,
         prefix_has_positions=not for_patches_only,
+        has_second_head="head_dist.weight" in state,
     )
 
 
@@ -187,6 +191,7 @@ class ElasticViT(nn.Module):
         self.norm, self.head = nn.LayerNorm(embed, eps), ElasticLinear(embed, classes)
         if size.prefix == 2:
             self.dist_token = nn.Parameter(torch.empty(1, 1, embed))
+        if size.has_second_head:
             self.head_dist = ElasticLinear(embed, classes)
 
     def forward(self, images: Tensor, subnet: SubNetwork) -> Tensor:
@@ -197,14 +202,14 @@ class ElasticViT(nn.Module):
             subnet: Genes of the sub-network.
 
         Returns:
-            Logits, (n, classes); of a distilled network the mean of its two heads'.
+            Logits, (n, classes); of a network with two heads their mean.
         """
         x = self._tokens(images)
         for i, layer in enumerate(self.blocks[: subnet["depth"]], 1):
             x = layer(x, subnet[f"heads_{i}"], subnet[f"ffn_{i}"])
         x = self.norm(x[:, : self.size.prefix])
         result: Tensor = self.head(x[:, 0], len(self.head.bias))
-        if self.size.prefix == 2:
+        if self.size.has_second_head:
             result = (result + self.head_dist(x[:, 1], len(self.head_dist.bias))) / 2
         return result
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,7 +161,11 @@ def test_workloads_of_autoformer_have_the_published_weights(name):
 
 
 def plain_vit(w, x, *, embed=384, layers=12, hidden=1536, eps=1e-6, kind="plain"):
-    """A ViT under timm's names; kind "distilled" has a token and a head more, "deit3" scales and fewer positions."""
+    """A ViT under timm's names.
+
+    Kind "distilled" has a token and a head more, "one head" only the token (DeiTForImageClassification of
+    transformers), "deit3" scales and fewer positions.
+    """
     heads, patches = embed // 64, (x.shape[-1] // 16) ** 2
     weight, bias = (
         w.draw("patch_embed.proj.weight", embed, 3, 16, 16),
@@ -168,7 +173,7 @@ def plain_vit(w, x, *, embed=384, layers=12, hidden=1536, eps=1e-6, kind="plain"
     )
     x = F.conv2d(x, weight, bias, stride=16).flatten(2).transpose(1, 2)
     prefix = [w.draw("cls_token", 1, 1, embed, std=0.1)]
-    if kind == "distilled":
+    if kind in ("distilled", "one head"):
         prefix.append(w.draw("dist_token", 1, 1, embed, std=0.1))
     if kind == "deit3":
         x = torch.cat([*prefix, x + w.draw("pos_embed", 1, patches, embed, std=0.1)], 1)
@@ -198,6 +203,7 @@ def plain_vit(w, x, *, embed=384, layers=12, hidden=1536, eps=1e-6, kind="plain"
         ("vit-s", "plain", 224, 384, 1536),
         ("vit-s", "deit3", 224, 384, 1536),
         ("deit-b-distilled", "distilled", 224, 768, 3072),
+        ("deit-b-distilled", "one head", 224, 768, 3072),
         ("vit-b-384", "plain", 384, 768, 3072),
     ],
 )
@@ -361,6 +367,37 @@ def test_an_expected_accuracy_is_checked_before_a_search(tmp_path, capsys):
     )
 
 
+def test_a_family_without_a_preset_is_searched_by_its_accuracy(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    w = Weights()
+    plain_vit(w, torch.randn(1, 3, 224, 224))
+    Path("deit_s").mkdir()
+    save_file(dict(w), "deit_s/model.safetensors")
+    rng = np.random.default_rng(0)
+    np.save("images.npy", rng.integers(0, 256, (4, 224, 224, 3), dtype=np.uint8))
+    np.save("labels.npy", np.zeros(4, np.int64))
+    asked = [
+        "optimize",
+        "--network",
+        "vit-s",
+        "--weights",
+        "deit_s",
+        "--data",
+        ".",
+        "--images",
+        "2",
+    ]
+    more = ["--test-images", "2", "--image-batch", "2", "--jobs", "1", "--format", "json"]
+    assert run([*asked, *more, "--budget", "2", "--bit-accurate-images", "0"]) == 0
+    told = capsys.readouterr()
+    assert "a measurement of the largest network takes about" in told.err
+    assert "published of DeiT-S: 79.85 %" in told.err
+    assert "Elastic vit-s (accuracy measured), chips of the baseline's area" in told.err
+    design = json.loads(told.out)["pareto"][0]
+    assert {"depth", "heads_1", "ffn_1"} <= set(design["architecture"])
+    assert design["metrics"]["accuracy"] in {0, 50, 100}
+
+
 def test_a_search_does_not_start_where_the_weights_miss_what_was_expected(
     tmp_path, monkeypatch, capsys
 ):
@@ -375,5 +412,10 @@ def test_a_search_does_not_start_where_the_weights_miss_what_was_expected(
     told = capsys.readouterr().err
     assert "expected 99" in told
     assert "--expect 99" in told
+    where = {"weights": "supernet-tiny.pth", "data": ".", "images": 2, "test_images": 2, "batch": 2}
+    CheckpointAccuracy("autoformer-t", **where).check()  # nothing was published: a batch is timed
+    told = capsys.readouterr().err
+    assert "a measurement of the largest network takes about" in told
+    assert "published of" not in told
     assert run(["optimize", "--preset", "autoformer-t-imagenet", "--expect", "99"]) == 2
     assert "expect is about them" in capsys.readouterr().err
