@@ -1,4 +1,4 @@
-"""Accuracies of cimbo's own measured with cheaper options first: one die before four, noise form before the bit-accurate one."""
+"""Accuracies of cimbo's own with cheaper options first: one die before four, noise form before the bit-accurate one."""
 
 from __future__ import annotations
 
