@@ -16,7 +16,7 @@ from cimbo.evaluation.gene_notes import ABOUT_ACCURACY
 from cimbo.problem.calibration import Calibration, Estimate, calibrations
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race
 from cimbo.problem.noted_metrics import NotedMetrics, about
-from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, at_target_fidelity
+from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, Problem, at_target_fidelity
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params
 
@@ -103,6 +103,23 @@ def is_measured_in_full(metrics: Metrics, cheap: CheapValues) -> bool:
     return all(at_target_fidelity(metrics, name) for name in cheap.metrics)
 
 
+def is_below_target(problem: Problem, metrics: Metrics) -> bool:
+    """Tell whether a design cannot be on the front because something was not measured in full.
+
+    Args:
+        problem: What is searched.
+        metrics: The metrics of the design's evaluation.
+
+    Returns:
+        True where an objective, a constrained metric or what one of them is computed from states a
+        lower fidelity than 1.
+    """
+    names = list(problem.targets)
+    for name in problem.targets:
+        names += problem.derived.parts(name)
+    return not all(at_target_fidelity(metrics, name) for name in names)
+
+
 def estimates(lines: Mapping[str, Calibration], cheap: CheapValues) -> dict[str, Estimate]:
     """Say what cheap values tell of the full measurement.
 
@@ -130,13 +147,14 @@ def stated(estimated: Mapping[str, Estimate], cost: float) -> dict[str, float]:
         cost: What was measured cost, as a share of the full measurement.
 
     Returns:
-        Each metric with its fidelity, which is the cost, and its standard deviation where it has one.
+        Each metric; of one that the cheaper settings change also its fidelity, which is the cost, and its
+        standard deviation around the full measurement.
     """
     metrics = {}
     for name, estimate in estimated.items():
         metrics[name] = estimate.mean
-        metrics[name + FIDELITY_SUFFIX] = cost
         if estimate.std > 0:
+            metrics[name + FIDELITY_SUFFIX] = cost
             metrics[name + DEVIATION_SUFFIX] = estimate.std
     return metrics
 
@@ -249,9 +267,12 @@ class LowFidelities:
         if not _knows_all(race, design, {**exact, **dict.fromkeys(estimated, 1.0)}):
             return None
         measured = {name: (known.mean, known.std) for name, known in estimated.items()}
-        if race.is_hopeless(design, measured, exact, self._remaining_cost(cheap.stage)):
-            return NotedMetrics(stated(estimated, cheap.stage.cost), about(cheap.metrics))
-        return None
+        if not race.is_hopeless(design, measured, exact, self._remaining_cost(cheap.stage)):
+            return None
+        metrics = stated(estimated, cheap.stage.cost)
+        if not is_below_target(race.problem, metrics):
+            return None
+        return NotedMetrics(metrics, about(cheap.metrics))
 
     def _remaining_cost(self, stage: LowFidelity) -> float:
         """The cost of all that comes after a stage, as a share of the full measurement, which begins anew."""

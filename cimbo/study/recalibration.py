@@ -14,6 +14,7 @@ from cimbo.evaluation.low_fidelity import (
     CheapValues,
     cheap_values,
     estimates,
+    is_below_target,
     is_measured_in_full,
     stated,
 )
@@ -82,7 +83,8 @@ class Recalibration:
             if name not in replaced:
                 metrics[name] = value
         metrics = derived.completed(metrics, record.params)
-        if any(name not in metrics for name in self.problem.targets):
+        is_complete = all(name in metrics for name in self.problem.targets)
+        if not is_complete or not is_below_target(self.problem, metrics):
             return record
         return replace(record, metrics=metrics)
 
