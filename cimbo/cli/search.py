@@ -86,6 +86,11 @@ from cimbo.session.workers import Workers
     default=None,
     help="What you prefer: search about here on the front: accuracy=90,latency_ms=0.01. What is far from it does not count.",
 )
+@click.option(
+    "--prefer",
+    default=None,
+    help="How much each objective matters: accuracy=2,latency_ms=1. The search goes on where the front is preferred.",
+)
 @click.option("--retry-failed", is_flag=True, help="First evaluate failed designs again.")
 @click.option(
     "--listener",
@@ -108,6 +113,7 @@ def optimize(
     listeners: tuple[str, ...],
     style: str,
     near: str | None,
+    prefer: str | None,
     **settings: Any,
 ) -> int:
     """Search for the best networks and chips, evaluate every candidate, and print the front. The same command resumes.
@@ -116,6 +122,8 @@ def optimize(
     """
     if near is not None:
         settings["near"] = numbers_of_objectives("--near", near, "accuracy=90,latency_ms=0.01")
+    if prefer is not None:
+        settings["prefer"] = numbers_of_objectives("--prefer", prefer, "accuracy=2,latency_ms=1")
     with asked.open(accept_changed=settings["accept_changed"]) as whole:
         session = narrowed(whole, fixes, limits)
         with watched(session.study) as progress, hearing(listeners, progress) as listener:

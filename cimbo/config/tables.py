@@ -292,6 +292,12 @@ class SearchTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "installed one."
         ),
     ] = "auto"
+    prefer: Annotated[
+        dict[str, float] | None,
+        Meta(
+            description="How much each objective matters; the search goes on where the front is preferred."
+        ),
+    ] = None
 
 
 class FidelityTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,6 +37,9 @@ class OptimizerOptions:
             hypervolume. Also taken as ``accuracies=``.
         about: Metric to value, of a point near which the front is wanted. The reference moves six tenths of the way to this
             point, so that designs worse than that add nothing. Empty for the whole front.
+        prefer: Objective to how much falling short of its best matters. At each proposal the design of the present front
+            that these weights prefer (`cimbo.problem.preferences.by_weights`) is the point that the front is wanted near.
+            Empty for the whole front.
         measured_elsewhere: Designs that the priors were learned from: the Sobol designs of the start are others.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
 
@@ -61,6 +64,7 @@ class OptimizerOptions:
     expensive_budget: int | None = None
     converged: float | None = None
     about: Mapping[str, float] = field(default_factory=dict)
+    prefer: Mapping[str, float] = field(default_factory=dict)
     measured_elsewhere: Sequence[Params] = ()
 
     def __init__(
@@ -75,6 +79,7 @@ class OptimizerOptions:
         expensive_budget: int | None = None,
         converged: float | None = None,
         about: Mapping[str, float] | None = None,
+        prefer: Mapping[str, float] | None = None,
         measured_elsewhere: Sequence[Params] = (),
         accuracies: int | None = None,
         cheap: Mapping[str, AnalyticFunction] | None = None,
@@ -83,11 +88,14 @@ class OptimizerOptions:
             analytic = cheap
         if accuracies is not None:
             expensive_budget = accuracies
+        if about and prefer:
+            raise BadInput("prefer", "is given beside about", "give one of them")
         mappings = {
             "analytic": analytic,
             "views": views,
             "priors": priors,
             "about": about,
+            "prefer": prefer,
         }
         # The class is frozen, hence object.__setattr__; a mapping that is not given is empty
         for name, mapping in mappings.items():

@@ -112,6 +112,30 @@ def _nearest(scores: Array, n: int) -> NDArray[np.intp]:
     return by_distance[:, 1 : n + 1]  # each is nearest to itself
 
 
+def checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:
+    """Check how much each objective matters.
+
+    Args:
+        problem: Its objectives.
+        weights: Objective to weight; 0 for objectives that are not named.
+
+    Returns:
+        (m,) the weight of each objective.
+
+    Raises:
+        BadInput: A name is no objective, a weight negative or not finite, or all are 0.
+    """
+    names = [objective.name for objective in problem.objectives]
+    for name, weight in weights.items():
+        check_known(name, names, f"weight of {name}", "is of no objective")
+        if finite(weight) is None or weight < 0:
+            raise BadInput(f"weight of {name}", f"is {weight}", "give a number of at least 0")
+    listed = np.array([float(weights.get(name, 0.0)) for name in names])
+    if not listed.any():
+        raise BadInput("weights", "are all 0", f"give one of {', '.join(names)} a weight")
+    return listed
+
+
 def by_weights(
     problem: Problem, front: Sequence[Metrics], weights: Mapping[str, float]
 ) -> list[int]:
@@ -128,11 +152,35 @@ def by_weights(
     Raises:
         BadInput: A name is no objective, a weight negative, or all are 0.
     """
-    weight_of_objective = _checked_weights(problem, weights)
+    weight_of_objective = checked_weights(problem, weights)
     if not front:
         return []
     shortfall = (1.0 - unit_scores(problem, front)) * weight_of_objective
     return _by_regret(shortfall)
+
+
+def preferred_point(
+    problem: Problem, front: Sequence[Metrics], weights: Mapping[str, float]
+) -> dict[str, float]:
+    """Find the place on a front that weights prefer.
+
+    Args:
+        problem: Its objectives.
+        front: Metrics of non-dominated designs.
+        weights: Objective to weight, as for `by_weights`.
+
+    Returns:
+        The first design of `by_weights`: each objective with a weight above 0 to its value. Empty for
+        an empty front.
+
+    Raises:
+        BadInput: As `by_weights`.
+    """
+    order = by_weights(problem, front, weights)
+    if not order:
+        return {}
+    preferred = front[order[0]]
+    return {name: preferred[name] for name, weight in weights.items() if weight > 0}
 
 
 def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, float]) -> list[int]:
@@ -177,16 +225,3 @@ def _shortfall(objective: Objective, values: Sequence[float], wished: float) -> 
     scaled = _on_its_scale(objective, objective.sign * with_wished)
     of_designs = scaled[:-1]
     return np.asarray((scaled[-1] - of_designs) / _span(of_designs))
-
-
-def _checked_weights(problem: Problem, weights: Mapping[str, float]) -> Array:
-    """(m,) the weight of each objective, 0 if not named; raises BadInput for wrong ones, and where all are 0."""
-    names = [objective.name for objective in problem.objectives]
-    for name, weight in weights.items():
-        check_known(name, names, f"weight of {name}", "is of no objective")
-        if finite(weight) is None or weight < 0:
-            raise BadInput(f"weight of {name}", f"is {weight}", "give a number of at least 0")
-    listed = np.array([float(weights.get(name, 0.0)) for name in names])
-    if not listed.any():
-        raise BadInput("weights", "are all 0", f"give one of {', '.join(names)} a weight")
-    return listed

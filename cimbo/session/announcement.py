@@ -62,6 +62,9 @@ def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> N
         f"computed exactly: {', '.join(computed) or 'nothing'}; "
         f"learned: {', '.join(learned) or 'nothing'}"
     )
+    if options.prefer:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in options.prefer.items())
+        logger.info(f"searching where the front is preferred, by the weights {weights}")
     _tell_searched_chip_genes(context)
     _warn_of_unjudged_genes(context)
     _warn_of_incomplete_counts(context)

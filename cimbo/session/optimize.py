@@ -18,6 +18,7 @@ from cimbo.optimizer.derived_metrics import with_computed
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import checked_kind, targets
 from cimbo.problem.objectives import Objective
+from cimbo.problem.preferences import checked_weights
 from cimbo.session.announcement import announce, tell_of_full_start
 from cimbo.session.bounds import simulate_bounds
 from cimbo.session.context import StudyContext
@@ -62,6 +63,8 @@ class SearchSettings:
         retry_failed: First evaluate again what has failed.
         near: Objective -> value of a point that the front is wanted near: what is far from it does not count.
         simulates_bounds: Whether ZigZag, where it is installed, simulates the designs of the front whose costs are bounds.
+        prefer: Objective -> how much falling short of its best matters: the search goes on where the front does so least.
+            None for what the study's description says.
     """
 
     cost_model: str = "auto"
@@ -75,6 +78,7 @@ class SearchSettings:
     retry_failed: bool = False
     near: Mapping[str, float] | None = None
     simulates_bounds: bool = True
+    prefer: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         check_known(self.cost_model, COST_MODELS, "cost model", f"{self.cost_model!r} is unknown")
@@ -85,6 +89,8 @@ class SearchSettings:
         if self.until_converged is not None and not self.until_converged > 0:
             what = f"{self.until_converged:g} is not above 0"
             raise BadInput("--until-converged", what, "give a percentage, such as 1")
+        if self.near and self.prefer:
+            raise BadInput("--near", "is given beside --prefer", "give one of them")
 
 
 @dataclass(frozen=True)
@@ -274,6 +280,9 @@ def optimizer_options(
     for name in settings.near or ():
         check_known(name, objectives, f"--near {name}", "is no objective")
     _check_beats_references(study.problem.objectives, settings.near or {})
+    weights = _weights(settings, config)
+    if weights:
+        checked_weights(study.problem, weights)
     costs = analytic_costs(context.evaluator, settings.cost_model)
     analytic = with_computed(study.problem, costs)
     learned = from_study(study, config, settings.warm_from, analytic)
@@ -294,8 +303,18 @@ def optimizer_options(
         expensive_budget=budget,
         converged=converged,
         about=settings.near,
+        prefer=weights,
         measured_elsewhere=designs_of(settings.warm_from, study.problem.space) if learned else (),
     )
+
+
+def _weights(settings: SearchSettings, config: Config) -> Mapping[str, float]:
+    """How much each objective matters to the search: as asked for now, else as described; empty for no preference."""
+    if settings.near:
+        return {}
+    if settings.prefer is not None:
+        return settings.prefer
+    return config.tables.search.prefer or {}
 
 
 def _check_beats_references(objectives: Sequence[Objective], near: Mapping[str, float]) -> None:

@@ -55,6 +55,7 @@ class Session(LookingSession):
         retry_failed: bool = False,
         near: Mapping[str, float] | None = None,
         simulates_bounds: bool = True,
+        prefer: Mapping[str, float] | None = None,
         workers: Workers | None = None,
         listener: events.Listener = events.log_progress,
     ) -> optimize.Optimization:
@@ -75,6 +76,7 @@ class Session(LookingSession):
             near: Objective -> value of a point on the front to search about; what is far from it does not count.
             retry_failed: First evaluate again what has failed.
             simulates_bounds: Whether ZigZag, where it is installed, simulates designs of the front whose costs are bounds.
+            prefer: Objective -> how much it matters; the search goes on where the front is preferred. None as the study says.
             workers: Where evaluations run, by default on this machine.
             listener: Told of every proposal and evaluation.
 
@@ -96,6 +98,7 @@ class Session(LookingSession):
             retry_failed,
             near,
             simulates_bounds,
+            prefer,
         )
         return optimize.optimize(self, budget, settings, workers=workers, listener=listener)
 

@@ -19,6 +19,7 @@ from cimbo.optimizer.row_cache import RowCache
 from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory, targets
 from cimbo.problem.fidelity import deviations
 from cimbo.problem.objectives import Candidate, Problem, candidate
+from cimbo.problem.preferences import preferred_point
 from cimbo.problem.space import Rows
 from cimbo.storage import Record
 from cimbo.study import accuracy_cache, replicates, stored_values
@@ -247,10 +248,18 @@ class Planner:
         elsewhere = None
         if options.measured_elsewhere:
             elsewhere = problem.space.rows(list(options.measured_elsewhere))
-        search = replace(search, about=options.about, measured_elsewhere=elsewhere)
+        about = self._wanted_point(options)
+        search = replace(search, about=about, measured_elsewhere=elsewhere)
         if known is None:
             return search
         return replace(search, project=known.project_to_known, projected=known.projected_columns)
+
+    def _wanted_point(self, options: OptimizerOptions) -> Mapping[str, float]:
+        """Objective to value, of the point near which the front is wanted; empty for the whole front."""
+        if not options.prefer:
+            return options.about
+        front = [record.metrics for record in self._log.pareto()]
+        return preferred_point(self._log.problem, front, options.prefer)
 
     def _state(self) -> State:
         """Everything recorded, in the order of the search, and what is being evaluated."""

@@ -167,3 +167,36 @@ def test_a_search_near_a_point_knows_its_objectives(tmp_path, monkeypatch, capsy
         run(["pareto", "--study", "a.db", "--near", "area_mm2=20", "--prefer", "area_mm2=1"]) == 2
     )
     assert run(["pareto", "--study", "a.db", "--near", "area_mm2=20"]) == 0
+
+
+def test_a_search_by_weights_knows_its_objectives(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--network", "fmnist-vit", "--budget", "2", "--jobs", "1", "--study", "a.db"]
+    for weights, told in (
+        ("latency=1", "did you mean latency_ms"),
+        ("latency_ms", "is no objective=number"),
+        ("latency_ms=-1", "give a number of at least 0"),
+        ("latency_ms=0", "are all 0"),
+    ):
+        assert run(["optimize", *words, "--prefer", weights]) == 2
+        answer = capsys.readouterr().err
+        assert told in answer
+        assert len(answer.splitlines()) == 1
+    assert run(["optimize", *words, "--prefer", "latency_ms=1", "--near", "latency_ms=1"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+    assert run(["optimize", *words, "--prefer", "latency_ms=1"]) == 0
+    assert "by the weights latency_ms 1" in capsys.readouterr().err
+
+
+def test_a_description_says_what_its_search_prefers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    study = tmp_path / "study.toml"
+    study.write_text(
+        'extends = "fmnist-vit"\n[search]\nprefer = { accuracy = 2, latency_ms = 1 }\n'
+    )
+    words = ["--config", "study.toml", "--budget", "2", "--jobs", "1", "--study", "a.db"]
+    assert run(["optimize", *words]) == 0
+    assert "by the weights accuracy 2, latency_ms 1" in capsys.readouterr().err
+    study.write_text('extends = "fmnist-vit"\n[search]\nprefer = { acuracy = 2 }\n')
+    assert run(["optimize", *words[:-1], "b.db"]) == 2
+    assert "did you mean accuracy" in capsys.readouterr().err
