@@ -21,7 +21,7 @@ import numpy as np
 
 from cimbo import Study
 from cimbo.benchmarking.cim_nas_bench.problem import TabularProblem, tabular_problem
-from cimbo.evaluation.racing import raced
+from cimbo.evaluation.racing import CountedImages, next_stage_cost, raced
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.fidelity import Race
 from cimbo.problem.space import Params, canonical_key
@@ -61,6 +61,17 @@ class Evaluator:
         self.images = SimulatedImages(problem)
         self._problem, self._stages = problem, stages
         self._race = Race(problem.problem, ())
+        self._counted: dict[str, CountedImages] = {}
+
+    def cost_of_continuing(self, metrics: Mapping[str, float]) -> float | None:
+        """Compute what one more stage costs."""
+        if not self._stages:
+            return None
+        return next_stage_cost(CountedImages.of(metrics).seen, self._stages, N_IMAGES)
+
+    def remember(self, design: Params, metrics: Mapping[str, float]) -> None:
+        """Take in what was measured before, so that measurements go on from there."""
+        self._counted[canonical_key(design)] = CountedImages.of(metrics)
 
     def race_against(self, race: Race) -> None:
         """Take what the next measurements have to beat."""
@@ -70,7 +81,8 @@ class Evaluator:
         """Evaluate a design."""
         costs = self._problem.measure([design])[0]
         del costs["accuracy"]
-        return {**raced(self.images, design, {}, self._stages, self._race, costs), **costs}
+        known = self._counted.get(canonical_key(design), CountedImages())
+        return {**raced(self.images, design, {}, self._stages, self._race, costs, known), **costs}
 
 
 def search(name: str, seed: int, budget: int, stages: tuple[int, ...]) -> dict[str, float]:

@@ -19,14 +19,14 @@ from cimbo.evaluation.fingerprint import Fingerprint, fingerprint
 from cimbo.evaluation.gene_notes import GeneNotes
 from cimbo.evaluation.known_accuracies import KnownAccuracies
 from cimbo.evaluation.low_fidelity import LowFidelities, Owner
-from cimbo.evaluation.measured_accuracy import DIE_ACCURACY, MeasuredAccuracy
+from cimbo.evaluation.measured_accuracy import DIE_ACCURACY
+from cimbo.evaluation.measured_in_stages import MeasuredInStages
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
-from cimbo.evaluation.racing import check_stages, counted, raced
+from cimbo.evaluation.racing import check_stages, counted
 from cimbo.evaluation.simulated_costs import COST_METRICS, MORE_COSTS
 from cimbo.problem.fidelity import Race
 from cimbo.problem.noted_metrics import NotedMetrics
-from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.space import Params, canonical_key
 from cimbo.workloads.inference import InferenceSettings
 
@@ -35,7 +35,7 @@ JOINT_METRICS = ("accuracy", *COST_METRICS, *MORE_COSTS, DIE_ACCURACY)
 
 
 @dataclass
-class JointEvaluator(MeasuredAccuracy):
+class JointEvaluator(MeasuredInStages):
     """Evaluates a design, a flat dict of genes: accuracy, latency_ms, energy_uj, area_mm2.
 
     An accuracy depends on few genes of the chip, so one measurement serves all chips that agree in them, and ``known``
@@ -59,6 +59,7 @@ class JointEvaluator(MeasuredAccuracy):
         wanted: Metrics that the study needs.
         log_folder: Where the output of programs is kept; None: nowhere.
         stage_bits: Values that the bits of a stage or block may have where they are genes.
+        parts: Accuracies on a part of the images, from measurements that were stopped.
         stages: Numbers of images after which a hopeless measurement is stopped, see `cimbo.evaluation.racing`.
         race: The best designs so far, which a design has to beat; set by the study.
         low_fidelities: Cheaper settings of the simulator or of the accuracy that come before those of the full measurement.
@@ -85,6 +86,7 @@ class JointEvaluator(MeasuredAccuracy):
     wanted: tuple[str, ...] = ()
     log_folder: str | None = None
     stage_bits: tuple[int, ...] = ()
+    parts: KnownAccuracies = field(default_factory=KnownAccuracies)
     stages: tuple[int, ...] = ()
     race: Race | None = None
     low_fidelities: LowFidelities | None = None
@@ -168,13 +170,9 @@ class JointEvaluator(MeasuredAccuracy):
         Returns:
             The metrics by name.
         """
+        if self.stages and self.race is not None:
+            return NotedMetrics(self._counted_accuracy(design, costs, self.race))
         is_known = self.known.find(design, self.quality_metric) is not None
-        if not is_known and self.stages and self.race is not None:
-            source = counted(self._accuracy, self.accuracy)
-            measured = raced(source, design, self.fixed, self.stages, self.race, costs)
-            if at_target_fidelity(measured, self.quality_metric):
-                measured |= self._interval(measured[self.quality_metric])
-            return NotedMetrics(measured)
         if not is_known and self._stages_of("accuracy") is not None:
             return self._accuracy_in_stages(design, costs)
         return self._full_accuracy(design)

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cimbo.optimizer import evolution, surrogates
+from cimbo.optimizer.believed import believed
 from cimbo.optimizer.exploration import random_exploration, sobol_candidates, unseen_rows
 from cimbo.optimizer.failures import FailureModel
 from cimbo.optimizer.posterior import ScoreModel
@@ -81,9 +82,8 @@ def recommend(
         fitted = fit_surrogates(search, state, seed=seed)
         failed = state.rows[[metrics is None for metrics in state.metrics]]
         failures = FailureModel.of(search.problem.space, failed, complete.rows)
-        model = ScoreModel(
-            search.problem, fitted, complete.rows, complete.metrics, search.about, failures
-        )
+        metrics = believed(search.problem.space, complete.rows, complete.metrics, fitted)
+        model = ScoreModel(search.problem, fitted, complete.rows, metrics, search.about, failures)
         return _by_model(search, model, state, n, np.random.default_rng([seed, n_started]))
 
 

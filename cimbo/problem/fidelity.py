@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.problem.objectives import Metrics, Problem, at_target_fidelity
+from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, Problem, at_target_fidelity
 from cimbo.problem.pareto import Array, improvements
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, canonical_key
@@ -47,12 +47,19 @@ class Race:
         predicted: Key of a design to metric to the mean and standard deviation that a surrogate predicted for it.
         gain_elsewhere: The hypervolume that the cost of one full evaluation is expected to add if it is spent on new designs;
             without references, how many designs of the front it is expected to give.
+        continued: Keys of designs whose measurement was stopped, and now goes on by one stage. Where this is given, every
+            measurement ends after a stage, as it is decided anew after each. None: the evaluator decides by `is_hopeless`.
     """
 
     problem: Problem
     front: Sequence[Metrics]
     predicted: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     gain_elsewhere: float = 0.0
+    continued: frozenset[str] | None = None
+
+    def predicts(self, design: Params, metric: str) -> bool:
+        """Tell whether a surrogate predicted a metric of a design."""
+        return metric in self.predicted.get(canonical_key(design), {})
 
     def is_hopeless(
         self,
@@ -210,6 +217,35 @@ def share_deviation(right: float, seen: int, total: int) -> float:
     share = min(max(right, one_image), 1.0 - one_image)
     binomial = share * (1.0 - share) / seen
     return math.sqrt(binomial * (total - seen) / (total - 1))
+
+
+def partial_metrics(metrics: Metrics) -> list[str]:
+    """Name the metrics that were not measured in full.
+
+    Args:
+        metrics: A design's metrics, with the fidelities that its evaluator states.
+
+    Returns:
+        Those whose fidelity is below 1.
+    """
+    names = []
+    for name, value in metrics.items():
+        if name.endswith(FIDELITY_SUFFIX) and value < 1.0:
+            names.append(name.removesuffix(FIDELITY_SUFFIX))
+    return names
+
+
+def remaining_cost(metrics: Metrics) -> float:
+    """Compute what is left to be spent on a design, as a share of the cost of one full evaluation.
+
+    Args:
+        metrics: Its metrics, with the fidelities that its evaluator states.
+
+    Returns:
+        0 for a design that was measured in full.
+    """
+    fidelities = [metrics[name + FIDELITY_SUFFIX] for name in partial_metrics(metrics)]
+    return 1.0 - min(fidelities, default=1.0)
 
 
 def deviations(

@@ -168,7 +168,7 @@ def improvements(points: Array, front: Array, reference: Array) -> Array:
     added = boxes.prod(1)  # of this the front has what of it lies in the box (While et al. 2012)
     for i in np.flatnonzero(added):
         added[i] -= hypervolume(np.minimum(above, points[i]), reference)
-    return np.maximum(added, 0.0)
+    return np.asarray(np.maximum(added, 0.0))
 
 
 def _added_areas(points: Array, front: Array) -> Array:

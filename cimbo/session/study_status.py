@@ -15,6 +15,7 @@ from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
 from cimbo.session.text import genes_text
 from cimbo.storage import Record
+from cimbo.study.accuracy_cache import Network, network
 from cimbo.study.provenance import told_sources
 from cimbo.study.replicates import FAILURES_FIELD
 from cimbo.study.study import Study
@@ -140,7 +141,7 @@ def status(context: StudyContext) -> StudyStatus:
         measured_by=tuple(told_sources(study.store)),
         worse_than_references=study.worse_than_references(),
         expected_gain=_expected_gain(study),
-        images=_images(records),
+        images=_images(study, records),
         cheaper_settings=_cheaper_settings(records),
         withdrawn=len(withdrawn(study.store)),
         in_every_design=genes_text({**_single_values(study), **context.chip_properties}),
@@ -148,16 +149,31 @@ def status(context: StudyContext) -> StudyStatus:
     )
 
 
-def _images(records: Iterable[Record]) -> dict[str, int] | None:
-    """How many images measurements in stages looked at; None where none was in stages."""
-    counted = [r.metrics for r in records if IMAGES_NAME in r.metrics]
+def _images(study: Study, records: Iterable[Record]) -> dict[str, int] | None:
+    """Count the images that measurements in stages looked at.
+
+    Returns:
+        The counts; None where none was in stages. Designs that differ in nothing that the accuracy
+        depends on share their images, which count once.
+    """
+    counted = [r for r in records if IMAGES_NAME in r.metrics]
     if not counted:
         return None
-    in_full = [m[IMAGES_NAME] / m[ACCURACY_METRIC + FIDELITY_SUFFIX] for m in counted]
+    genes = None
+    if study.expensive_metric() == ACCURACY_METRIC:
+        genes = study.expensive_parameters()
+    used: dict[Network, float] = {}
+    in_full: dict[Network, float] = {}
+    for record in counted:
+        shared = network(record.params, genes)
+        images = record.metrics[IMAGES_NAME]
+        used[shared] = max(images, used.get(shared, 0.0))
+        in_full[shared] = images / record.metrics[ACCURACY_METRIC + FIDELITY_SUFFIX]
+    stopped = [r for r in counted if not at_target_fidelity(r.metrics, ACCURACY_METRIC)]
     return {
-        "used": round(sum(m[IMAGES_NAME] for m in counted)),
-        "in_full": round(sum(in_full)),
-        "stopped_early": sum(not at_target_fidelity(m, ACCURACY_METRIC) for m in counted),
+        "used": round(sum(used.values())),
+        "in_full": round(sum(in_full.values())),
+        "stopped_early": len(stopped),
     }
 
 

@@ -25,6 +25,8 @@ from cimbo.storage import location
 
 LEASE_S = 300.0  # how long a lease holds that nobody renews
 RENEWAL_S = 60.0  # how often a living owner renews its own; four may be missed
+# Keys that are leased though they were evaluated
+RECORDED_AND_LEASED = "SELECT key FROM lease WHERE key IN (SELECT key FROM evaluation)"
 HANDED_OUT = "handed out"  # in the place of the process, for a lease that belongs to none
 
 
@@ -131,7 +133,9 @@ def delete_ended(connection: sqlite3.Connection, judge: LeaseJudge) -> None:
 
 
 def owners_of_processes(connection: sqlite3.Connection) -> dict[str, str]:
-    """Read who holds what, without the leases that belong to no process.
+    """Read who evaluates what, without the leases that belong to no process.
+
+    Designs whose evaluation is recorded and goes on at a higher fidelity do not count.
 
     Args:
         connection: A connection to the study.
@@ -140,24 +144,29 @@ def owners_of_processes(connection: sqlite3.Connection) -> dict[str, str]:
         Owner by key of the candidate.
     """
     owners = {}
+    recorded = {key for (key,) in connection.execute(RECORDED_AND_LEASED)}
     for lease in all_leases(connection):
-        if lease.process != HANDED_OUT:
+        if lease.process != HANDED_OUT and lease.key not in recorded:
             owners[lease.key] = lease.owner
     return owners
 
 
-def may_claim(connection: sqlite3.Connection, key: str, owner: str) -> bool:
+def may_claim(connection: sqlite3.Connection, key: str, owner: str, *, again: bool = False) -> bool:
     """Tell whether a candidate may be leased to ``owner``, inside the caller's transaction.
 
     Args:
         connection: The connection that has the transaction open.
         key: The key of the candidate.
         owner: Whoever wants to evaluate it.
+        again: Whether it may have been evaluated before, as where a measurement is continued.
 
     Returns:
         False where it was evaluated, or somebody else holds it.
     """
-    if connection.execute("SELECT 1 FROM evaluation WHERE key = ?", (key,)).fetchone():
+    if (
+        not again
+        and connection.execute("SELECT 1 FROM evaluation WHERE key = ?", (key,)).fetchone()
+    ):
         return False
     held = connection.execute("SELECT owner FROM lease WHERE key = ?", (key,)).fetchone()
     return held is None or held[0] == owner

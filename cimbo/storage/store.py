@@ -217,6 +217,7 @@ class Store(StudyFile):
         owner: str,
         lease_s: float = leases.LEASE_S,
         budget: int | None = None,
+        again: bool = False,
     ) -> list[str]:
         """Lease to ``owner`` those candidates that nobody has evaluated and nobody else is evaluating.
 
@@ -230,7 +231,8 @@ class Store(StudyFile):
                 listed.
             budget: How many evaluations and leases of processes the file may hold together; None
                 for any number. A lease of a process that died does not count, and what was handed
-                out does not either.
+                out does not either, nor what is leased ``again``.
+            again: Whether to lease candidates that were evaluated: their measurement is continued.
 
         Returns:
             The keys that are leased to ``owner`` now, in the order of ``items``.
@@ -253,7 +255,7 @@ class Store(StudyFile):
                 is_new = held.get(key) != owner  # a renewed lease takes no further place
                 if is_new and free_places <= 0:
                     continue
-                if leases.may_claim(connection, key, owner):
+                if leases.may_claim(connection, key, owner, again=again):
                     if is_new:
                         free_places -= 1
                     lease = (key, text, owner, self._process, expires)

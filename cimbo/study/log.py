@@ -233,8 +233,15 @@ class StudyLog(KeptValues):
         metric = self.expensive_metric()
         if metric is None:
             return 0
-        parameters = stored.read(self.store, ACCURACY_PARAMETERS, stored.list_of(stored.is_text))
+        parameters = self.expensive_parameters()
         return len(accuracy_cache.measured(self.evaluations(), parameters, metric))
+
+    def expensive_parameters(self) -> list[str] | None:
+        """Return the genes that the expensive metric depends on; None for all of them."""
+        names: list[str] | None = stored.read(
+            self.store, ACCURACY_PARAMETERS, stored.list_of(stored.is_text)
+        )
+        return names
 
     def measurement_noise(self) -> dict[str, float]:
         """Return the standard deviation of one measurement by metric, from designs that were told several times."""

@@ -16,7 +16,7 @@ from cimbo.errors import BadInput
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.recommend import Search, State, fit_surrogates, recommend
 from cimbo.optimizer.row_cache import RowCache
-from cimbo.optimizer.surrogates import Surrogate, SurrogateFactory, targets
+from cimbo.optimizer.surrogates import Inputs, Surrogate, SurrogateFactory, targets
 from cimbo.problem.fidelity import deviations
 from cimbo.problem.objectives import Candidate, Problem, candidate
 from cimbo.problem.preferences import preferred_point
@@ -24,6 +24,7 @@ from cimbo.problem.space import Rows
 from cimbo.storage import Record
 from cimbo.study import accuracy_cache, replicates, stored_values
 from cimbo.study.events import Proposed
+from cimbo.study.fidelity_offsets import calibrated
 from cimbo.study.log import StudyLog
 from cimbo.study.withdrawal import withdrawn_by_key
 
@@ -32,10 +33,17 @@ PLAN_NAME = "plan"  # name under which a study file keeps the plan
 
 @dataclass(frozen=True)
 class PlannedDesign:
-    """A candidate of the written plan. ``extra`` is kept beside its evaluation: position and overhead in seconds."""
+    """A candidate of the written plan.
+
+    Attributes:
+        candidate: The design.
+        extra: What is kept beside its evaluation: position and overhead in seconds.
+        continues: The evaluation whose measurement was stopped and is continued; None for a new design.
+    """
 
     candidate: Candidate
     extra: Mapping[str, Any]
+    continues: Record | None = None
 
 
 class Planner:
@@ -163,6 +171,52 @@ class Planner:
         claimed = self._log.store.claim(designs, owner=self.worker_id, budget=budget)
         return [p for p in planned if p.candidate.key in claimed]
 
+    def claim_again(self, records: Sequence[Record]) -> list[PlannedDesign]:
+        """Lease to this process designs whose measurement was stopped, to continue it.
+
+        Args:
+            records: Their evaluations, as they were when they were chosen.
+
+        Returns:
+            The designs that are leased to this process now; none that another process continues, or
+            has continued meanwhile.
+        """
+        designs = [(record.key, record.params) for record in records]
+        claimed = set(self._log.store.claim(designs, owner=self.worker_id, again=True))
+        now = {record.key: record for record in self._log.evaluations()}
+        found = []
+        for record in records:
+            if record.key in claimed and now[record.key].metrics == record.metrics:
+                c = candidate(self._log.problem.space, record.params, origin=record.origin)
+                found.append(PlannedDesign(c, {}, record))
+        return found
+
+    def predictions(
+        self, records: Sequence[Record], options: OptimizerOptions
+    ) -> dict[str, dict[str, tuple[float, float]]]:
+        """Predict what full measurements of evaluated designs would give, by all that is measured now.
+
+        Args:
+            records: Evaluations of the designs.
+            options: What the optimizer knows.
+
+        Returns:
+            Key to metric to mean and standard deviation, in natural units. Empty while too few
+            designs are measured.
+        """
+        inputs = Inputs(
+            self._log.problem.space, self._encoded.rows((r.key, r.params) for r in records)
+        )
+        found: dict[str, dict[str, tuple[float, float]]] = {record.key: {} for record in records}
+        for name, surrogate in self.surrogates(options).items():
+            means, stds = surrogate.mean_and_std(inputs)
+            if surrogate.log:
+                means = np.exp(means)
+                stds = means * stds
+            for record, mean, std in zip(records, means, stds, strict=True):
+                found[record.key][name] = (float(mean), float(std))
+        return found
+
     def unfinished(self, key: str) -> PlannedDesign | None:
         """Find a design of the written plan that is not evaluated yet.
 
@@ -264,12 +318,13 @@ class Planner:
     def _state(self) -> State:
         """Everything recorded, in the order of the search, and what is being evaluated."""
         records = sorted(
-            self._log.evaluations(), key=lambda r: (stored_values.position(r), r.number)
+            calibrated(self._log.evaluations()), key=lambda r: (stored_values.position(r), r.number)
         )
         metrics = []
         for record in records:
             metrics.append(record.metrics if record.status == "done" else None)
-        pending = {r.key: r.params for r in self._log.running()}
+        recorded = {record.key for record in records}
+        pending = {r.key: r.params for r in self._log.running() if r.key not in recorded}
         for key, c in self.pending.items():
             pending[key] = c.params
         return State(

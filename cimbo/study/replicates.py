@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo.problem.fidelity import DEVIATION_SUFFIX
 from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, is_text, list_of, mapping_of
@@ -173,8 +174,13 @@ def _with_mean(row: Record, further: list[Metrics]) -> Record:
     for metrics in every:
         names |= dict.fromkeys(metrics)
     counted = _at_highest_fidelity(every)
+    measured = {name for metrics in counted for name in metrics}
     means = {}
     for name in names:
+        # What lower fidelities say of a measurement does not hold of a higher one
+        base = name.removesuffix(FIDELITY_SUFFIX).removesuffix(DEVIATION_SUFFIX)
+        if base != name and base in measured and name not in measured:
+            continue
         means[name] = _mean(_values(name, counted) or _values(name, every))
     return replace(row, metrics=means, extra={**row.extra, REPLICATES_FIELD: every})
 
@@ -201,8 +207,15 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _measurements(record: Record) -> list[Metrics]:
-    """Every measurement of a design that was measured several times; nothing of the others."""
+def measurements(record: Record) -> list[Metrics]:
+    """List every measurement of a design that was measured several times.
+
+    Args:
+        record: What `merged` returned.
+
+    Returns:
+        The metrics of each, in order; nothing of a design that was measured once.
+    """
     every: Any = record.extra.get(REPLICATES_FIELD)
     if are_measurements(every):
         return list(every)
@@ -225,7 +238,7 @@ def noise(records: Iterable[Record]) -> dict[str, float]:
     squares: dict[str, float] = {}
     freedom: dict[str, int] = {}
     for record in records:
-        every = _at_highest_fidelity(_measurements(record))
+        every = _at_highest_fidelity(measurements(record))
         for name in record.metrics:
             values = _values(name, every)
             if len(values) > 1:
@@ -253,6 +266,6 @@ def noise_of_means(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
             deviations[name] = value
     if not deviations:
         return {}
-    counts = [len(_at_highest_fidelity(_measurements(record))) or 1 for record in records]
+    counts = [len(_at_highest_fidelity(measurements(record))) or 1 for record in records]
     roots = np.sqrt(np.array(counts, float))
     return {name: value / roots for name, value in deviations.items()}

@@ -2,98 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from cimbo import execution
-from cimbo.optimizer.convergence import Forecast
 from cimbo.optimizer.options import OptimizerOptions
-from cimbo.problem.fidelity import Race
 from cimbo.problem.noted_metrics import NotedMetrics
-from cimbo.problem.objectives import Candidate, Problem, candidate
+from cimbo.problem.objectives import Candidate, candidate
 from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
-from cimbo.study import events
+from cimbo.study import continuation, events
 from cimbo.study.failures import FailureWatch
 from cimbo.study.planner import PlannedDesign
+from cimbo.study.protocols import BatchPlanner, RecordingStudy
 
+N_CONTINUED = 2  # stopped designs that are continued at most with a batch, for each design of it
 SHORT_KEY = 8  # letters of a key in a message
 SHOWN_KEYS = 3  # of the designs that another process evaluates
-
-
-class RecordingStudy(Protocol):
-    """What the loop needs of a study: to read how far it is, and to record.
-
-    ``evaluations()`` returns every recorded evaluation, those of other processes included, and
-    ``problem`` what is searched with the genes of ``fixed`` kept. ``running()`` returns what others
-    evaluate now. ``pareto()`` returns the front. ``same_provenance()`` returns the
-    evaluations by what evaluates now. ``hypervolume()`` is None without references, and
-    ``forecast()`` None where nothing can be said yet. ``record()`` writes the evaluation of one
-    candidate, with ``status``, ``reason``, ``seconds`` and ``extra`` as in
-    `cimbo.storage.Store.record`; it is on the disk when that returns.
-    """
-
-    def evaluations(self) -> list[Record]:
-        """Return every recorded evaluation, those of other processes included."""
-        ...
-
-    @property
-    def fixed(self) -> Mapping[str, Any]:
-        """Return the genes that are kept at a value."""
-        ...
-
-    @property
-    def problem(self) -> Problem:
-        """Return what is searched."""
-        ...
-
-    def running(self) -> list[Record]:
-        """Return the designs that some process is evaluating now."""
-        ...
-
-    def pareto(self) -> Sequence[Record]:
-        """Return the front."""
-        ...
-
-    def same_provenance(self) -> list[Record]:
-        """Return the evaluations by what evaluates now."""
-        ...
-
-    def hypervolume(self) -> float | None:
-        """Return the hypervolume of the front; None without references."""
-        ...
-
-    def forecast(self) -> Forecast | None:
-        """Return what further evaluations promise; None where nothing can be said yet."""
-        ...
-
-    def record(self, c: Candidate, metrics: Mapping[str, float], **about: Any) -> Record:
-        """Write the evaluation of one candidate; it is on the disk when that returns."""
-        ...
-
-
-class BatchPlanner(Protocol):
-    """What the loop needs of a planner, see `cimbo.study.planner.Planner`.
-
-    ``plan()`` chooses up to ``n`` designs and writes them down. ``claim_planned()`` leases to this
-    process what is written down and nobody has evaluated or is evaluating, as far as a budget of
-    evaluations and leases allows. ``release()`` ends the
-    leases of this process.
-    """
-
-    def plan(self, n: int, options: OptimizerOptions) -> events.Proposed:
-        """Choose up to ``n`` designs and write them down."""
-        ...
-
-    def claim_planned(self, budget: int) -> list[PlannedDesign]:
-        """Lease to this process what is written down and nobody has or makes."""
-        ...
-
-    def release(self) -> None:
-        """End the leases of this process."""
-        ...
 
 
 def _as_it_is(evaluate: execution.Evaluate) -> execution.Evaluate:
@@ -138,8 +63,55 @@ class Runner:
             if not batch:
                 self._tell_why_not_more()
                 break
-            if not self._run(batch, n_jobs, conditions):
-                break
+            if not self._run(
+                [*batch, *self._worth_continuing(batch, N_CONTINUED * size)], n_jobs, conditions
+            ):
+                return
+        self._finish_stopped(size, n_jobs, conditions)
+
+    def _finish_stopped(
+        self, size: int, n_jobs: int, conditions: execution.ExecutionOptions
+    ) -> None:
+        """Continue stopped measurements while any is worth its cost, ``size`` at a time, each by a stage."""
+        may_go_on = len(self.study.evaluations()) <= self.budget
+        while may_go_on:
+            batch = self._worth_continuing((), N_CONTINUED * size)
+            may_go_on = bool(batch) and self._run(batch, n_jobs, conditions)
+
+    def _cost_of_continuing(self, metrics: Mapping[str, float]) -> float | None:
+        """What an evaluator says that one more stage of a stopped measurement costs; None where it continues none."""
+        compute = getattr(self.evaluate, "cost_of_continuing", None)
+        if compute is None:
+            return None
+        cost: float | None = compute(metrics)
+        return cost
+
+    def _worth_continuing(
+        self, new: Sequence[PlannedDesign], n: int, without: Collection[str] = ()
+    ) -> list[PlannedDesign]:
+        """Lease stopped designs that promise more for their cost than new ones do.
+
+        Args:
+            new: The designs that were chosen last and are not measured yet.
+            n: How many to lease; more only of the first designs.
+            without: Keys of designs that are under way.
+
+        Returns:
+            The designs.
+        """
+        costs: dict[str, float] = {}
+        records = []
+        for record in continuation.stopped(self.study.same_provenance()):
+            cost = self._cost_of_continuing(record.metrics)
+            if cost and record.key not in without:
+                costs[record.key] = cost
+                records.append(record)
+        if not records:
+            return []
+        predicted = self.planner.predictions(records, self.options)
+        race = continuation.patient_race(self.study, [planned.candidate for planned in new])
+        chosen = continuation.choose(replace(race, predicted=predicted), records, costs, n)
+        return self.planner.claim_again(chosen)
 
     def _left(self) -> int:
         """How many evaluations nobody has made or is making yet, of those that there may be.
@@ -149,11 +121,12 @@ class Runner:
         Returns:
             The number, which is below 0 where more was evaluated than asked for.
         """
+        recorded = {record.key for record in self.study.evaluations()}
         evaluating = 0
         for record in self.study.running():
-            if not record.extra.get("handed_out"):
+            if not record.extra.get("handed_out") and record.key not in recorded:
                 evaluating += 1
-        return self.budget - len(self.study.evaluations()) - evaluating
+        return self.budget - len(recorded) - evaluating
 
     def retry_failed(
         self, space: SearchSpace, n_jobs: int, conditions: execution.Conditions
@@ -184,7 +157,7 @@ class Runner:
     ) -> bool:
         """Evaluate and record a batch; whether the search may go on."""
         candidates = [planned.candidate for planned in batch]
-        self._recall(candidates)
+        self._recall(batch)
         self._prepare(candidates)
         evaluate = self.evaluate
         if execution.runs_here(n_jobs, **conditions):
@@ -216,15 +189,29 @@ class Runner:
 
     def _following(self, flight: dict[str, PlannedDesign]) -> Candidate | None:
         """One more candidate for a free worker, conditional on those in ``flight``; None when the budget is given out."""
-        if len(self.study.evaluations()) + len(flight) >= self.budget or self._converged():
-            return None
-        following = self._waiting(flight) or self._plan(min(1, self._left()))
+        new = [planned for planned in flight.values() if planned.continues is None]
+        following = self._stopped_beside(flight, new) or self._new_beside(flight, new)
         if not following:
             return None
         chosen = following[0]
         flight[chosen.candidate.key] = chosen
-        self._recall([planned.candidate for planned in flight.values()])
+        self._recall(list(flight.values()))
         return chosen.candidate
+
+    def _stopped_beside(
+        self, flight: Mapping[str, PlannedDesign], new: Sequence[PlannedDesign]
+    ) -> list[PlannedDesign]:
+        """A stopped design that is worth continuing and that no worker has."""
+        claimed = self._worth_continuing(new, 1, without=flight.keys())
+        return claimed[:1]
+
+    def _new_beside(
+        self, flight: Mapping[str, PlannedDesign], new: Sequence[PlannedDesign]
+    ) -> list[PlannedDesign]:
+        """New designs that no worker has; none where the budget is given out."""
+        if len(self.study.evaluations()) + len(new) >= self.budget or self._converged():
+            return []
+        return self._waiting(flight) or self._plan(min(1, self._left()))
 
     def _waiting(self, flight: Mapping[str, PlannedDesign]) -> list[PlannedDesign]:
         """What was planned for this process and no worker of it has yet."""
@@ -265,44 +252,24 @@ class Runner:
             reason += f"every design{part} is evaluated"
         self.listener(events.Stopped(reason))
 
-    def _recall(self, candidates: Sequence[Candidate] = ()) -> None:
-        """Tell an evaluator what was measured, by whichever process, and what ``candidates`` have to beat.
+    def _recall(self, planned: Sequence[PlannedDesign] = ()) -> None:
+        """Tell an evaluator what was measured, by whichever process, and what designs have to beat.
 
         The first is for evaluators that remember, the second for those that measure in stages.
         """
         race_against = getattr(self.evaluate, "race_against", None)
         if race_against is not None:
-            race_against(self._race(candidates))
+            race = continuation.race(
+                self.study, [p.candidate for p in planned if p.continues is None]
+            )
+            if self._cost_of_continuing({}) is not None:
+                continued = [p.candidate.key for p in planned if p.continues is not None]
+                race = replace(race, continued=frozenset(continued))
+            race_against(race)
         remember = getattr(self.evaluate, "remember", None)
         if remember is not None:
             for record in self.study.same_provenance():
                 remember(record.params, NotedMetrics(record.metrics, record.extra))
-
-    def _race(self, candidates: Sequence[Candidate]) -> Race:
-        """The front that ``candidates`` have to beat, and what is predicted of them."""
-        predicted = {}
-        for c in candidates:
-            if c.predicted:
-                predicted[c.key] = c.predicted
-        front = tuple(record.metrics for record in self.study.pareto())
-        race = Race(self.study.problem, front, predicted)
-        return replace(race, gain_elsewhere=self._gain_of_new(race, candidates))
-
-    def _gain_of_new(self, race: Race, candidates: Sequence[Candidate]) -> float:
-        """What new designs are expected to add to the hypervolume, for the cost of one full evaluation.
-
-        Args:
-            race: What they have to beat, and what is predicted of them.
-            candidates: The designs that were chosen last.
-
-        Returns:
-            The mean of what is expected of those that a surrogate chose.
-        """
-        gains = []
-        for c in candidates:
-            if c.predicted:
-                gains.append(race.expected_gain(c.params, {}, {}) or 0.0)
-        return math.fsum(gains) / max(len(gains), 1)
 
     def _prepare(self, candidates: list[Candidate]) -> None:
         """Let an evaluator that takes several designs at a time have them."""
@@ -317,7 +284,10 @@ class Runner:
         self.failures.any_done = any(r.status == "done" for r in self.study.evaluations())
         try:
             for outcome in outcomes:
-                record = self._record(outcome, planned.pop(outcome.key))
+                of_batch = planned.pop(outcome.key)
+                record = self._record(outcome, of_batch)
+                if of_batch.continues is not None:
+                    continue
                 self._tell_of(record)
                 reason = self.failures.stops(record)
                 if reason:
@@ -336,6 +306,9 @@ class Runner:
         self.listener(events.Recorded(record, count, self.budget, volume))
 
     def _record(self, outcome: execution.Outcome, planned: PlannedDesign) -> Record:
+        """Write what came of a design."""
+        if planned.continues is not None:
+            return self._keep_continued(outcome, planned.continues)
         return self.study.record(
             planned.candidate,
             outcome.metrics,
@@ -344,6 +317,14 @@ class Runner:
             seconds=outcome.seconds,
             extra={**planned.extra, **outcome.extra},
         )
+
+    def _keep_continued(self, outcome: execution.Outcome, row: Record) -> Record:
+        """Keep what a continued measurement gave beside the row of its design."""
+        if outcome.status == "done":
+            self.study.keep_replicates(row, outcome.metrics)
+        else:
+            self.study.keep_failure(row, outcome.reason or "failed")
+        return row
 
 
 def _at_work(running: Sequence[Record]) -> str:

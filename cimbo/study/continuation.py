@@ -1,0 +1,149 @@
+"""Measurements that were stopped early, and which of them are worth continuing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cimbo.problem.fidelity import Race, partial_metrics, remaining_cost
+from cimbo.problem.objectives import Candidate, Metrics
+from cimbo.storage import Record
+from cimbo.study.fidelity_offsets import N_CALIBRATING
+from cimbo.study.protocols import RecordingStudy
+from cimbo.study.replicates import FAILURES_FIELD
+
+# What a full evaluation has to be expected to add at least, as a share of what evaluations have added on average; and
+# without references the least chance of being on the front. docs/design/fidelities.md says what other choices gave.
+LEAST_GAIN = 0.1
+LEAST_CHANCE = 0.05
+
+
+def stopped(records: Sequence[Record]) -> list[Record]:
+    """Find the designs whose measurement ended early.
+
+    Args:
+        records: Evaluations.
+
+    Returns:
+        Those that may be continued, in order; none whose continuation has failed before.
+    """
+    found = []
+    for record in records:
+        has_failed = record.status != "done" or record.extra.get(FAILURES_FIELD)
+        if not has_failed and partial_metrics(record.metrics):
+            found.append(record)
+    return found
+
+
+def race(study: RecordingStudy, new: Sequence[Candidate]) -> Race:
+    """Describe what designs have to beat.
+
+    Args:
+        study: The study.
+        new: The designs that were chosen last and are not measured yet.
+
+    Returns:
+        The front, what is predicted of the new designs, and what these are expected to add for the
+        cost of one full evaluation.
+    """
+    predicted = {}
+    for c in new:
+        if c.predicted:
+            predicted[c.key] = c.predicted
+    front = tuple(record.metrics for record in study.pareto())
+    found = Race(study.problem, front, predicted)
+    return replace(found, gain_elsewhere=_gain_of_new(found, new))
+
+
+def patient_race(study: RecordingStudy, new: Sequence[Candidate]) -> Race:
+    """Describe what designs have to beat where a stopped measurement may go on later.
+
+    To wait costs nothing then, so that more is asked than by `race`.
+
+    Args:
+        study: The study.
+        new: The designs that were chosen last and are not measured yet.
+
+    Returns:
+        As `race`. What new designs are expected to add is divided by the mean cost that designs had so
+        far: most are stopped early, so that one full evaluation pays for several. It is at least a
+        small share of what evaluations have added so far.
+    """
+    found = race(study, new)
+    costs = [1.0 - remaining_cost(record.metrics) for record in study.evaluations()]
+    gain = found.gain_elsewhere
+    if costs:
+        gain /= float(np.mean(costs))
+    return replace(found, gain_elsewhere=max(gain, _least_gain(study)))
+
+
+def _least_gain(study: RecordingStudy) -> float:
+    """The smallest gain that is worth a full evaluation, whatever else it would buy."""
+    volume = study.hypervolume()
+    if volume is None:
+        return LEAST_CHANCE
+    return LEAST_GAIN * volume / max(len(study.evaluations()), 1)
+
+
+def _gain_of_new(race: Race, new: Sequence[Candidate]) -> float:
+    """The mean of what is expected of new designs that a surrogate chose; 0 where there are none."""
+    gains = [race.expected_gain(c.params, {}, {}) or 0.0 for c in new if c.predicted]
+    if not gains:
+        return 0.0
+    return float(np.mean(gains))
+
+
+def choose(
+    race: Race, records: Sequence[Record], costs: Mapping[str, float], n: int
+) -> list[Record]:
+    """Choose stopped designs whose expected gain is worth the cost of their next stage.
+
+    The first designs of a study are continued in any case, since they tell how measurements of a part
+    deviate from full ones (`cimbo.study.fidelity_offsets`). Of the others the one that promises most for its
+    cost comes first. It counts as measured, with the metrics that
+    are expected of it, while the next one is chosen.
+
+    Args:
+        race: The front, what surrogates predict of the designs now, and what else their cost would buy.
+        records: Stopped designs.
+        costs: Key of each to the cost of its next stage, as a share of one full evaluation.
+        n: How many at most.
+
+    Returns:
+        The chosen ones, in order of choice.
+    """
+    chosen = [record for record in records if record.number <= N_CALIBRATING]
+    hopeful = [record for record in records if record.number > N_CALIBRATING]
+    while len(chosen) < n:
+        # What promises too little now promises too little later, too: gains only fall
+        worth = [(_gain(race, record) / costs[record.key], record) for record in hopeful]
+        worth = [pair for pair in worth if pair[0] > race.gain_elsewhere]
+        if not worth:
+            break
+        _, best = max(worth, key=lambda pair: pair[0])
+        chosen.append(best)
+        hopeful = [record for _, record in worth if record is not best]
+        race = replace(race, front=[*race.front, _expected(race, best)])
+    return chosen
+
+
+def _gain(race: Race, record: Record) -> float:
+    """What a stopped design is expected to add to the hypervolume, once it is measured in full."""
+    return race.expected_gain(record.params, {}, _exact_metrics(race, record)) or 0.0
+
+
+def _expected(race: Race, record: Record) -> Metrics:
+    """The metrics that a full measurement is expected to give."""
+    means = {}
+    for name, (mean, _) in race.predicted.get(record.key, {}).items():
+        means[name] = mean
+    return race.problem.completed({**means, **_exact_metrics(race, record)}, record.params)
+
+
+def _exact_metrics(race: Race, record: Record) -> dict[str, float]:
+    """The metrics of a record that are measured in full, without those that follow from others."""
+    partial = partial_metrics(record.metrics)
+    derived = race.problem.derived.expressions
+    return {k: v for k, v in record.metrics.items() if k not in partial and k not in derived}
