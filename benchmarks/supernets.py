@@ -1,10 +1,11 @@
 """Are the shipped super-networks worth searching? Accuracy of the extremes, spread and rank over random sub-networks.
 
-    python benchmarks/supernets.py [--count 100] [--images N] [NAME ...]
+    python benchmarks/supernets.py [--count 100] [--images N] [--time COUNT] [NAME ...]
 
 For each super-network: validation and test accuracy of the largest and smallest sub-network, the spread over random ones,
 how many beat the smallest, and Kendall's tau between accuracy and size (MACs). Writes supernets.json beside this file; what it
-holds of other super-networks stays, and so does what array_training.py wrote.
+holds of other super-networks stays, and so does what array_training.py wrote. With --time nothing of this is measured, but
+what one measurement on all validation images takes: CPU seconds of COUNT random sub-networks without a chip and on arrays.
 """
 
 import argparse
@@ -20,7 +21,17 @@ from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.problem.space import SearchSpace
 from cimbo.workloads import network
 
-KEPT_FIGURES = ("training_under_errors",)  # written by array_training.py
+# Written by array_training.py, and with --time
+KEPT_FIGURES = ("training_under_errors", "cpu_seconds_on_arrays")
+DIGITAL = {"array": "digital_sram", "rows": 128, "weight_bits": 8, "act_bits": 8}
+CONVERTERS = {"array": "charge_sram", "rows": 128, "adc_bits": 8, "weight_bits": 8, "act_bits": 8}
+# What is timed: genes of the chip, and the form of the products
+TIMED = {
+    "no chip": ({}, "float"),
+    "digital arrays": (DIGITAL, "float"),
+    'digital arrays, products = "whole"': (DIGITAL, "whole"),
+    "8-bit converters, 128 rows": (CONVERTERS, "float"),
+}
 
 
 def gates(name: str, count: int, images: int | None) -> dict[str, object]:
@@ -62,17 +73,39 @@ def gates(name: str, count: int, images: int | None) -> dict[str, object]:
     }
 
 
+def seconds_on_arrays(name: str, count: int) -> dict[str, object]:
+    """CPU seconds of a measurement on all validation images, of random sub-networks on each kind of array.
+
+    The first measurement of each kind loads weights and images and is left out.
+    """
+    space = SearchSpace(network(name).choices())
+    found: dict[str, object] = {"count": count, "images": ShippedAccuracy(name).image_count()}
+    for told, (chip, products) in TIMED.items():
+        source = ShippedAccuracy(name, products=products)
+        taken = []
+        for subnet in space.sobol(count + 1, seed=8):
+            start = time.process_time()
+            source.measure({**subnet, **chip})
+            taken.append(time.process_time() - start)
+        found[told] = {"median": float(np.median(taken[1:])), "most": max(taken[1:])}
+    return found
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--images", type=int, default=None, help="of the validation [all]")
+    parser.add_argument("--time", type=int, default=0, metavar="COUNT")
     parser.add_argument("names", nargs="*", default=["fmnist-vit", "fmnist-mobilenet"])
     arguments = parser.parse_args()
-    answer = {name: gates(name, arguments.count, arguments.images) for name in arguments.names}
-    print(json.dumps(answer, indent=1))
     file = Path(__file__).parent / "supernets.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    for name, found in answer.items():
-        kept = {key: known[name][key] for key in KEPT_FIGURES if key in known.get(name, {})}
-        known[name] = {**found, **kept}
-    file.write_text(json.dumps(known, indent=1) + "\n")
+    for name in arguments.names:
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if arguments.time:
+            seconds = seconds_on_arrays(name, arguments.time)
+            known[name] = {**known.get(name, {}), "cpu_seconds_on_arrays": seconds}
+        else:
+            kept = {key: known[name][key] for key in KEPT_FIGURES if key in known.get(name, {})}
+            known[name] = {**gates(name, arguments.count, arguments.images), **kept}
+        print(json.dumps({name: known[name]}, indent=1), flush=True)
+        file.write_text(json.dumps(known, indent=1) + "\n")

@@ -254,11 +254,28 @@ def more_of_predictors() -> str:
     return _unlisted("predictors")
 
 
+def presets_accuracy() -> str:
+    """Of each shipped study what its accuracies are, on what they were measured or from what modelled, and their error."""
+    config = import_module("cimbo.config")
+    rows = []
+    for name in config.presets():
+        about = config.preset(name).accuracy_provenance()
+        kind, source, error = about["kind"], about["label"].partition(" on ")[2], ""
+        if "source" in about:
+            source = about["source"]
+            error = f"± {about['error_points']:g}: {about['error_is']}"
+        if "metric" in about:
+            kind = f"{about['metric']} {kind}"
+        rows.append([f"`{name}`", kind, source, error])
+    return markdown(["preset", "accuracy", "on or from what", "error, points"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **search_tables.TABLES,
     "array-training": array_training,
     "cim-nas-bench-predictors": cim_nas_bench_predictors,
     "precision-fronts": precision_fronts,
+    "presets-accuracy": presets_accuracy,
     "constants": constants,
     "decode": decode,
     "known-chips": known_chips,
