@@ -95,7 +95,7 @@ class CheckpointAccuracy:
             value = getattr(self, name)
             if value not in known:
                 todo = f"use {' or '.join(known)}"
-                raise BadInput(f"network.options.{name}", f"is {value!r}", todo)
+                raise BadInput(f"--{name}", f"is {value!r}", todo)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise BadInput("--device", "cuda is not there", "use cpu")
         if self.network not in CHECKPOINT_FORMATS:
