@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import nn
 
 from cimbo.errors import BadInput
@@ -79,7 +79,7 @@ def trained(name: str, choices: Sequence[Choice]) -> list[Choice]:
 
 
 def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
-    """Writes the weights of a network in half precision to a safetensors file.
+    """Writes the weights of a network in half precision to a safetensors file, at once or not at all.
 
     Args:
         network: The super-network.
@@ -88,7 +88,9 @@ def save(network: nn.Module, path: Path, about: dict[str, object]) -> None:
             accuracies).
     """
     tensors = {name: p.detach().half().contiguous() for name, p in network.state_dict().items()}
-    save_file(tensors, path, metadata={"cimbo": json.dumps(about)})
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(serialized(tensors, metadata={"cimbo": json.dumps(about)}))
+    part.replace(path)  # a training that is killed while it writes keeps the epoch before
 
 
 def load(name: str, path: Path) -> nn.Module:

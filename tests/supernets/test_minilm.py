@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from cimbo import BadInput, _data
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
 from cimbo.hardware.array_description import describe_array
-from cimbo.supernets import review_packages, reviews
+from cimbo.problem.space import Choice
+from cimbo.supernets import recipes, review_packages, reviews
 from cimbo.supernets.array_instance import ArrayInstance
 from cimbo.supernets.die import Die
 from cimbo.supernets.measurement import deployed, logits
@@ -24,6 +26,7 @@ from cimbo.supernets.minilm import (
 )
 from cimbo.supernets.review_packages import RatedSentence
 from cimbo.supernets.reviews import Sentences, Vocabulary, encoded, pretrained, read_sentences
+from cimbo.supernets.training import extremes
 from cimbo.supernets.wordpiece import WordPiece, words
 from cimbo.workloads import network
 
@@ -380,3 +383,36 @@ def test_the_shipped_parts_have_no_sentence_in_common():
     assert len(parts["validation"]) > 1500
     assert not parts["validation"] & parts["test"]
     assert not parts["calibration"] & (parts["validation"] | parts["test"])
+
+
+def small_network() -> ElasticMiniLM:
+    return ElasticMiniLM(depth=2, embed=EMBED_SIZE, heads=HEADS, hidden=HIDDEN)
+
+
+def test_a_training_goes_through_every_stage_to_a_file_that_is_read(tmp_path, monkeypatch):
+    """The shipped recipe on twelve sentences and a small network, each stage an epoch long."""
+    few = reviews.shipped("calibration").take(np.arange(12))
+    torch.manual_seed(0)
+    material = recipes.Material(few, few, few, small_network())
+    monkeypatch.setitem(recipes.TRAINING_MATERIAL, "reviews-minilm", lambda name, folder: material)
+    monkeypatch.setitem(recipes.SUPERNET_CLASSES, "reviews-minilm", small_network)
+    choices = [Choice("depth", [1, 2])]
+    for layer in (1, 2):
+        choices += [Choice(f"heads_{layer}", [1, 2]), Choice(f"mlp_{layer}", [8, HIDDEN])]
+    shipped = recipes.TRAINING_RECIPES["reviews-minilm"]
+    short = replace(shipped, tuning_epochs=1, epochs=1, batch=6)
+    out = tmp_path / "mine.safetensors"
+    said: list[str] = []
+    run = recipes.Run(choices, tmp_path, out, short, stop_after=1)
+    recipes.build("reviews-minilm", run, say=said.append)
+    assert said[0] == f"training on 12 examples, 2 epochs; {out} is written after each"
+    assert [line.split(":")[0] for line in said[1:]] == ["tuning epoch 1/1", "epoch 1/1"]
+    assert [file.name for file in tmp_path.iterdir()] == [out.name]
+    about = recipes.recorded(out)
+    assert about["stages"][0]["epochs_done"] == 1
+    read = recipes.load("reviews-minilm", out)
+    rows, labels = few.tensors()
+    with torch.inference_mode():
+        right = read(rows, extremes(choices)[0]).argmax(1) == labels
+    found = 100 * right.double().mean().item()
+    assert found == pytest.approx(about["validation_accuracy"]["largest"])
