@@ -324,7 +324,7 @@ class JointEvaluator(MeasuredInStages):
         where = f"accuracy {self.accuracy}"
         tried: dict[str, Mapping[str, float]] = {}
         try_until_one_works(
-            lambda design: self._known_or_measured(design).metrics,
+            self._tried_accuracy,
             designs,
             where,
             tried,
@@ -353,6 +353,15 @@ class JointEvaluator(MeasuredInStages):
         if all(map(is_like_a_share, known)):
             raise a_share(where, known)
         warn_of_a_share(where, accuracy)
+
+    def _tried_accuracy(self, design: Params) -> Mapping[str, float]:
+        """The accuracy of a design, measured with all cheaper settings before."""
+        low_fidelities = self._stages_of("accuracy")
+        if low_fidelities is not None:
+            key, measure = self._accuracy_key(design), partial(self._accuracy_with, design)
+            for stage in low_fidelities.stages:
+                low_fidelities.value(key, design, stage, measure)
+        return self._known_or_measured(design).metrics
 
     @property
     def measured_later(self) -> tuple[str, ...]:

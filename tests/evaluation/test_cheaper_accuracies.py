@@ -108,3 +108,16 @@ def test_a_stopped_accuracy_serves_no_other_chip_as_if_it_were_full(tmp_path):
     stopped = {"accuracy": 60.0, "accuracy_fidelity": 0.1, "accuracy_std": 2.0}
     evaluator.remember(SMALLEST, NotedMetrics(stopped))
     assert evaluator.known.find(SMALLEST, "accuracy") is None
+
+
+def test_one_die_stands_for_what_nearly_all_dies_reach(tmp_path):
+    text = ONE_DIE + '[[constraints]]\nmetric = "accuracy_p05"\nrelation = ">="\nbound = 5.0\n'
+    config = described(tmp_path, text)
+    evaluator = config.evaluator()
+    evaluator.race_against(Race(config.problem, ()))
+    metrics = evaluator(SMALLEST)
+    (cheap,) = cheap_values(metrics.about)
+    one_die = ShippedAccuracy("fmnist-vit", dies=1, images=30).measure(SMALLEST)
+    assert cheap.metrics == {"accuracy": one_die, "accuracy_p05": one_die}
+    source = ShippedAccuracy("fmnist-vit", images=60)
+    assert metrics["accuracy_p05"] == source.accuracy_p05(SMALLEST)

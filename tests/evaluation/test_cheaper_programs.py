@@ -67,6 +67,32 @@ fixed = {{ cycles = 1000 }}
 {GOALS}
 of = "simulator"
 """
+TRAINING = """
+extends = "fmnist-vit"
+[network]
+accuracy = "mine:trained"
+options = { epochs = 100 }
+[[fidelity]]
+set = { epochs = 10 }
+cost = 0.1
+"""
+TRAINED = """
+EPOCHS = []
+
+
+def accuracy(design):
+    return 50.0
+
+
+def trained(design, epochs):
+    widths = [value for name, value in design.items() if name.startswith(("mlp", "heads"))]
+    blocks = design["depth"]
+    EPOCHS.append(epochs)
+    final = 60.0 + 3.0 * blocks + sum(map(float, widths)) / len(widths) / 10
+    if epochs < 100:
+        return final - 8.0 - (len(str(sorted(design.items()))) % 5) / 10
+    return final
+"""
 EVALUATOR = f"""
 {GENES}
 [evaluator]
@@ -82,7 +108,7 @@ def runs(tmp_path, monkeypatch):
     """Tell the lengths of all runs so far, in a folder with the program."""
     sys.modules.pop("mine", None)
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    (tmp_path / "mine.py").write_text("def accuracy(design):\n    return 50.0\n", encoding="utf-8")
+    (tmp_path / "mine.py").write_text(TRAINED, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     file = tmp_path / "runs.txt"
@@ -119,3 +145,17 @@ def test_a_program_is_asked_for_the_long_run_only_where_it_may_pay(text, tmp_pat
         assert "area_mm2_std" not in record.metrics
     if text == SIMULATOR:
         assert all(record.metrics["accuracy"] == 50.0 for record in records)
+
+
+def test_a_function_s_own_option_may_be_cheaper_such_as_few_epochs(tmp_path, runs):
+    study = searched(TRAINING, tmp_path, 24)
+    import mine
+
+    records = study.evaluations()
+    stopped = [r for r in records if r.metrics.get("accuracy_fidelity", 1.0) < 1.0]
+    assert stopped
+    assert all(record.metrics["accuracy_std"] > 0 for record in stopped)
+    assert mine.EPOCHS.count(100) <= len(records) - len(stopped) + 1
+    assert mine.EPOCHS.count(10) <= len(records) + 1
+    for record in study.pareto():
+        assert record.metrics["accuracy"] == mine.trained(record.params, 100)

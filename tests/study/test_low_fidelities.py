@@ -158,6 +158,17 @@ def test_workers_and_one_process_find_the_same(folder):
     assert any(map(is_stopped, alone.evaluations()))
 
 
+def test_a_search_without_batches_stops_designs_too(folder):
+    config = described(folder, STUDY + SHORT_RUN)
+    study = Study.open(None, config.problem.space, config.problem.objectives, seed=0)
+    study.optimize(config.evaluator(), 22, n_jobs=2, asynchronous=True, listener=None)
+    assert len(study.evaluations()) == 22
+    assert all(not is_stopped(record) for record in study.pareto())
+    full = [record for record in study.evaluations() if not is_stopped(record)]
+    assert len(full) >= MIN_PAIRS
+    assert all(len(cheap_values(record.extra)) == 1 for record in study.evaluations())
+
+
 def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(folder, monkeypatch):
     described(folder, STUDY + SHORT_RUN)
     command = [sys.executable, "-m", "cimbo", "optimize", "--config", "study.toml", "--jobs", "1"]
