@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SAMPLES = 100
 LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
-MOST_BATCHES = 25  # a batch of many samples costs about as much to draw as one of few
+MOST_BATCHES = 25  # drawing a batch costs about as much for many samples as for few
 ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
 USUAL_KINDS = ("xgboost", "gp", "hybrid")
 
@@ -192,7 +193,7 @@ def fit_predictors(
     workers = workers or Workers()
     batch = samples
     if workers.n_jobs > 0:
-        batch = ROUNDS_A_BATCH * workers.n_jobs
+        batch = max(ROUNDS_A_BATCH * workers.n_jobs, math.ceil(samples / MOST_BATCHES))
     area = analytic_costs(context.evaluator, "surrogate")
     with workers.connected(), suppress(EvaluationsFailed):  # too few succeeded, as is said below
         context.study.optimize(

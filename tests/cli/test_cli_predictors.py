@@ -9,8 +9,10 @@ from xml.etree import ElementTree
 import pytest
 import quick_accuracy
 
+import cimbo
 import predictors
 from cimbo.cli import run
+from cimbo.session.workers import Workers
 from predictors import Feature, Schema
 
 GENES = "rows = [64, 128, 256]\nbuffer_mb = [0.25, 0.5, 1]\nadc_bits = [4, 5, 6]\n"
@@ -146,3 +148,36 @@ def test_a_bundle_of_another_space_is_refused_by_name(folder: Path, capsys) -> N
     )
     assert (code, err.count("\n")) == (2, 1)
     assert "cannot be written" in err
+
+
+def test_many_samples_are_drawn_in_few_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawing a batch takes longer the more samples there are: in batches of four, 2,000 samples took minutes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("summed_genes.py").write_text(
+        "def evaluate(design):\n    return {'latency_ms': 1.0 + design['a'] + design['b']}\n"
+    )
+    Path("study.toml").write_text(
+        '[evaluator]\npython = "summed_genes:evaluate"\n'
+        "[hardware.genes]\na = { low = 0, high = 50 }\nb = { low = 0, high = 50 }\n"
+        '[[objectives]]\nname = "latency_ms"\ngoal = "min"\n'
+    )
+    keys = {}
+    for samples in (100, 220):
+        proposed = []
+        with cimbo.open_session("study.toml") as session:
+            session.fit_predictors(
+                samples,
+                out=tmp_path / "bundles",
+                workers=Workers(jobs=1),
+                listener=lambda event, seen=proposed: seen.append(event),
+            )
+            keys[samples] = [record.key for record in session.study.evaluations()]
+        batches = [event for event in proposed if isinstance(event, cimbo.Proposed)]
+        assert len(batches) == 25
+        judged = [event for event in proposed if isinstance(event, cimbo.Step)]
+        assert judged[0].count == 0  # said before the first part is done
+        assert judged[-1].count == judged[-1].total == 7  # five folds, two points of a curve
+    assert keys[220][:100] == keys[100]
