@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,8 @@ def fit_kinds(
     gp_fit = None
     if sum(kind in _BUILDS_ON_GP for kind in kinds) > 1:
         gp_fit = gp.fit(_Standardised.of(data, base=None).task)
+        # Kinds that fall back to it are calibrated by the same errors
+        gp_fit = replace(gp_fit, forward=cache(gp_fit.forward))
     models: dict[str, Model] = {}
     for kind in kinds:
         if kind == "auto":

@@ -35,6 +35,9 @@ DEFAULT_SAMPLES = 100
 LEAST_SAMPLES = 10  # cross-validation of fewer says nothing
 MOST_BATCHES = 25  # drawing a batch costs about as much for many samples as for few
 ROUNDS_A_BATCH = 4  # nothing is learned between samples: as many as keep all workers busy
+JUDGING_FOLDS = 5
+# A fit that is judged sees 500 rows at most, which two of three folds of so many rows hold too.
+MANY_ROWS, FOLDS_OF_MANY_ROWS = 1500, 3
 USUAL_KINDS = ("xgboost", "gp", "hybrid")
 
 logger = logging.getLogger("cimbo")
@@ -299,7 +302,8 @@ class _Fitting:
             kinds.append("posynomial")
         logger.info(f"{objective.name}: judging {', '.join(kinds)} on {len(y)} evaluations")
         progress = self._judging(objective)
-        reports = predictors.validate(table, y, kinds, schema, seed=seed, progress=progress)
+        folds = JUDGING_FOLDS if len(y) < MANY_ROWS else FOLDS_OF_MANY_ROWS
+        reports = predictors.validate(table, y, kinds, schema, folds, seed, progress=progress)
         best = predictors.choose(reports)
         for kind, model in fit_kinds(table, y, schema, kinds, seed=seed).items():
             self._save(model, f"{objective.name}.{kind}")

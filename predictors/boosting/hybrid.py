@@ -171,7 +171,10 @@ def fit(task: Task) -> Fitted:
     booster = boosted.train(task.encoded, residual, task.seed)
     if _squared_error(task, plain.held_out) <= _squared_error(task, held_out):
         return replace(plain, core=Hybrid(booster, 0.0, plain.core))
-    return Fitted(Hybrid(booster, weight, of_rest.core), held_out, of_rest.forward)
+    forward = of_rest.forward
+    if weight == 0.0:
+        forward = plain.forward  # of the same targets: the same errors, perhaps computed already
+    return Fitted(Hybrid(booster, weight, of_rest.core), held_out, forward)
 
 
 def _trees_held_out(task: Task, residual: Array) -> Array:

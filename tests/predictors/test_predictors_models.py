@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from predictors_data import designs, measured, space, truth
 
 import predictors
 from predictors import Feature, PredictorError, Schema
+from predictors.fitting import fit_kinds
+from predictors.gp import fitting as gp_fitting
 
 
 def test_predicts_what_it_has_not_seen(
@@ -213,3 +216,21 @@ def test_measured_imagenet_run_grows_forward(n: int, tau: float, rmse: float) ->
     assert scores.kendall_tau >= tau
     assert scores.rmse <= rmse
     assert 0.85 <= scores.coverage_90 <= 0.95
+
+
+def test_kinds_that_are_fitted_together_equal_those_fitted_alone(rows: list[dict]) -> None:
+    """Trees find nothing in a linear target: the hybrid is the process, whose errors on later rows are computed once."""
+    y = np.array([2.0 * r["depth_0"] for r in rows])
+    noisy = y + 0.1 * np.random.default_rng(0).standard_normal(len(y))
+    kinds = ("gp", "hybrid", "xgboost")
+    calls = []
+    with mock.patch.object(gp_fitting, "_later_errors", wraps=gp_fitting._later_errors) as spied:
+        together = fit_kinds(rows[:60], noisy[:60], space(), kinds)
+        calls.append(spied.call_count)
+        alone = {kind: predictors.fit(rows[:60], noisy[:60], space(), kind) for kind in kinds}
+        calls.append(spied.call_count - calls[0])
+    assert calls == [2, 4]  # two splits into earlier and later rows, each for one process or for two
+    for kind in kinds:
+        expected, found = alone[kind].predict(rows), together[kind].predict(rows)
+        assert np.array_equal(expected.mean, found.mean)
+        assert np.array_equal(expected.std, found.std)
