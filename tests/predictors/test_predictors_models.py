@@ -229,7 +229,8 @@ def test_kinds_that_are_fitted_together_equal_those_fitted_alone(rows: list[dict
         calls.append(spied.call_count)
         alone = {kind: predictors.fit(rows[:60], noisy[:60], space(), kind) for kind in kinds}
         calls.append(spied.call_count - calls[0])
-    assert calls == [2, 4]  # two splits into earlier and later rows, each for one process or for two
+    # Two splits into earlier and later rows, for one process, and for two
+    assert calls == [2, 4]
     for kind in kinds:
         expected, found = alone[kind].predict(rows), together[kind].predict(rows)
         assert np.array_equal(expected.mean, found.mean)
