@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cimbo.optimizer.surrogates import Inputs, Surrogate
-from cimbo.problem.fidelity import DEVIATION_SUFFIX, deviations
+from cimbo.problem.fidelity import deviations
 from cimbo.problem.space import Rows, SearchSpace
 
 Metrics = Mapping[str, float]
@@ -31,10 +31,17 @@ def believed(
         The metrics of each design.
     """
     found: list[dict[str, float]] = [dict(measured) for measured in metrics]
-    for name in deviations(metrics, fitted):
+    for name, stated in deviations(metrics, fitted).items():
         surrogate = fitted[name]
-        uncertain = [i for i, m in enumerate(metrics) if m.get(name + DEVIATION_SUFFIX, 0.0) > 0]
+        uncertain = np.flatnonzero(stated > 0)
+        values = np.array([metrics[int(i)][name] for i in uncertain])
+        stds = stated[uncertain]
+        if surrogate.log:
+            stds, values = stds / values, np.log(values)
         means = surrogate.mean(Inputs(space, rows[uncertain]))
+        # A design deviates from what its genes tell by the noise of the surrogate
+        weights = surrogate.noise**2 / (surrogate.noise**2 + stds**2)
+        means += weights * (values - means)
         if surrogate.log:
             means = np.exp(means)
         for i, mean in zip(uncertain, means, strict=True):

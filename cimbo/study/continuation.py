@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cimbo.problem.fidelity import Race, partial_metrics, remaining_cost
+from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, partial_metrics, remaining_cost
 from cimbo.problem.objectives import Candidate, Metrics
 from cimbo.storage import Record
 from cimbo.study.fidelity_offsets import N_CALIBRATING
@@ -107,7 +107,7 @@ def choose(
 
     Args:
         race: The front, what surrogates predict of the designs now, and what else their cost would buy.
-        records: Stopped designs.
+        records: Stopped designs, their measurements corrected (`cimbo.study.fidelity_offsets`).
         costs: Key of each to the cost of its next stage, as a share of one full evaluation.
         n: How many at most.
 
@@ -131,14 +131,23 @@ def choose(
 
 def _gain(race: Race, record: Record) -> float:
     """What a stopped design is expected to add to the hypervolume, once it is measured in full."""
-    return race.expected_gain(record.params, {}, _exact_metrics(race, record)) or 0.0
+    measured = _measured_in_part(record)
+    return race.expected_gain(record.params, measured, _exact_metrics(race, record)) or 0.0
+
+
+def _measured_in_part(record: Record) -> dict[str, tuple[float, float]]:
+    """Metric to value and standard deviation, of what was not measured in full."""
+    found = {}
+    for name in partial_metrics(record.metrics):
+        found[name] = (record.metrics[name], record.metrics.get(name + DEVIATION_SUFFIX, 0.0))
+    return found
 
 
 def _expected(race: Race, record: Record) -> Metrics:
     """The metrics that a full measurement is expected to give."""
     means = {}
-    for name, (mean, _) in race.predicted.get(record.key, {}).items():
-        means[name] = mean
+    for name, (value, std) in _measured_in_part(record).items():
+        means[name], _ = race.estimate(record.key, name, value, std)
     return race.problem.completed({**means, **_exact_metrics(race, record)}, record.params)
 
 

@@ -20,7 +20,7 @@ from cimbo.study.replicates import measurements
 N_CALIBRATING = 6  # first designs of a study, which are measured in full in any case
 LEAST_PAIRS = 3  # designs with both measurements, before anything is learned
 # The stated deviations count as so many further pairs
-PAIRS_OF_PRIOR = 3.0
+PAIRS_OF_PRIOR = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,21 @@ def _offsets(records: Sequence[Record]) -> dict[tuple[str, float], Offset]:
 
 
 def _offset(differences: Sequence[float]) -> Offset:
-    """What differences, in stated standard deviations, have in common, and what remains."""
+    """What differences, in stated standard deviations, have in common, and what remains.
+
+    A stated variance is that of what designs share and of what they do not. So where differences vary
+    by all of it, designs share nothing, and the mean of the differences is chance.
+
+    Args:
+        differences: Those of n designs.
+
+    Returns:
+        The expected common difference, and the deviation around it.
+    """
     n = len(differences)
     mean = math.fsum(differences) / n
     squares = math.fsum((d - mean) ** 2 for d in differences)
-    variance = (PAIRS_OF_PRIOR + squares) / (PAIRS_OF_PRIOR + n - 1)
-    return Offset(mean, min(math.sqrt(variance * (1 + 1 / n)), 1.0))
+    not_shared = min((PAIRS_OF_PRIOR + squares) / (PAIRS_OF_PRIOR + n - 1), 1.0)
+    shared = 1.0 - not_shared
+    weight = shared / (shared + not_shared / n)
+    return Offset(weight * mean, min(math.sqrt(not_shared * (1 + 1 / n)), 1.0))

@@ -210,6 +210,7 @@ class Planner:
         found: dict[str, dict[str, tuple[float, float]]] = {record.key: {} for record in records}
         for name, surrogate in self.surrogates(options).items():
             means, stds = surrogate.mean_and_std(inputs)
+            stds = np.hypot(stds, surrogate.noise)  # by which designs deviate from what genes tell
             if surrogate.log:
                 means = np.exp(means)
                 stds = means * stds

@@ -13,6 +13,7 @@ from cimbo.problem.space import SearchSpace
 from cimbo.storage import Record
 from cimbo.study import continuation, events
 from cimbo.study.failures import FailureWatch
+from cimbo.study.fidelity_offsets import calibrated
 from cimbo.study.planner import PlannedDesign
 from cimbo.study.protocols import BatchPlanner, RecordingStudy
 
@@ -101,7 +102,8 @@ class Runner:
         """
         costs: dict[str, float] = {}
         records = []
-        for record in continuation.stopped(self.study.same_provenance()):
+        every = self.study.same_provenance()
+        for record in continuation.stopped(calibrated(every)):
             cost = self._cost_of_continuing(record.metrics)
             if cost and record.key not in without:
                 costs[record.key] = cost
@@ -111,7 +113,8 @@ class Runner:
         predicted = self.planner.predictions(records, self.options)
         race = continuation.patient_race(self.study, [planned.candidate for planned in new])
         chosen = continuation.choose(replace(race, predicted=predicted), records, costs, n)
-        return self.planner.claim_again(chosen)
+        keys = {record.key for record in chosen}
+        return self.planner.claim_again([record for record in every if record.key in keys])
 
     def _left(self) -> int:
         """How many evaluations nobody has made or is making yet, of those that there may be.

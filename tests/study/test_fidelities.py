@@ -291,6 +291,19 @@ def test_what_the_first_images_have_in_common_is_learned_from_the_start():
     assert calibrated(study.evaluations())[0].metrics["accuracy"] == 80.0
 
 
+def test_where_designs_deviate_each_for_itself_nothing_is_corrected():
+    study = Study.open(None, space=SPACE, objectives=OBJECTIVES)
+    told = {**stated(160, 200, TOTAL), "latency_ms": 9.0}
+    for c, deviation in zip(study.ask(7), (-2.0, 1.5, 0.5, -1.0, 1.4, -1.6, 0.0), strict=True):
+        part = {**told, "accuracy": 80.0 + deviation * told["accuracy_std"]}
+        study.tell(c, part)
+        if deviation:
+            study.tell(c, {**stated(4000, TOTAL, TOTAL), "latency_ms": 9.0})
+    stopped = calibrated(study.evaluations())[-1].metrics
+    assert stopped["accuracy"] == 80.0
+    assert stopped["accuracy_std"] == pytest.approx(told["accuracy_std"])
+
+
 def test_partial_measurements_make_neither_front_nor_hypervolume():
     study = Study.open(None, space=SPACE, objectives=OBJECTIVES)
     for accuracy, fidelity in ((80.0, 1.0), (90.0, 0.04)):
