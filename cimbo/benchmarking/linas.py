@@ -7,6 +7,7 @@ predictors, and the best of its last population are evaluated.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,7 +99,10 @@ class Linas:
                 violations (n,).
             """
             inputs = Inputs(self._space, rows).table(view)
-            mean = {metric: model.predict(inputs).mean for metric, model in models.items()}
+            with warnings.catch_warnings():
+                # The search may well leave what was evaluated; the best are evaluated then
+                warnings.simplefilter("ignore", predictors.OutsideWarning)
+                mean = {metric: model.predict(inputs).mean for metric, model in models.items()}
             violation = np.zeros(len(rows))
             for constraint in problem.constraints:
                 violation += np.maximum(constraint.violation(mean[constraint.metric]), 0)

@@ -24,7 +24,7 @@ class _Optuna:
     """
 
     def __init__(self, task: Task, sampler: Any, *, conditional: bool) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         words = {"max": "maximize", "min": "minimize"}
         directions = [words[o.goal] for o in task.problem.objectives]
         self._task, self._conditional = task, conditional
@@ -82,7 +82,6 @@ class TpeMultivariate(_Optuna):
             seed=task.seed,
             multivariate=True,
             constant_liar=True,
-            warn_independent_sampling=False,
             **_constrained(task),
         )
         super().__init__(task, sampler, conditional=True)
@@ -100,6 +99,8 @@ class GpSampler(_Optuna):
 def _constrained(task: Task) -> dict[str, Any]:
     """Arguments that tell a sampler how far each trial violates the constraints; none without constraints."""
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    # Optuna 4 knows no other way to tell constraints
+    warnings.filterwarnings("ignore", message="`constraints_func`", category=FutureWarning)
     if task.problem.constraints:
         return {"constraints_func": lambda trial: trial.user_attrs[VIOLATIONS_ATTRIBUTE]}
     return {}

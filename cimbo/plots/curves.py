@@ -152,14 +152,15 @@ def _legend(
 
 
 def _about_bands(panels: Sequence[Panel]) -> str:
-    """What is shaded, and where it is left out."""
+    """What the axis across counts, what is shaded, and where that is left out."""
+    about = "across: evaluations; line: median of the seeds; band: least to most"
     if max(len(panel.bands) for panel in panels) <= MAX_BANDS:
-        return "line: median of the seeds; band: least to most"
+        return about
     if "cimbo" in _methods(panels):
         kept = f"cimbo's only where there are more than {MAX_BANDS} methods"
     else:
         kept = f"left out where there are more than {MAX_BANDS} methods"
-    return f"line: median of the seeds; band: least to most, {kept}"
+    return f"{about}, {kept}"
 
 
 def _strokes(methods: Sequence[str]) -> dict[str, Stroke]:

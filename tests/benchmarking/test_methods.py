@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import quick_accuracy
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, measure
 
+import predictors
 from cimbo import BadInput
 from cimbo.benchmarking import METHOD_MODULES, runner, start
 from cimbo.benchmarking.method import Task
@@ -52,6 +54,15 @@ def test_every_method_spends_its_budget_on_designs_of_the_space(name: str):
         32 if name in ("random", "linas", "cimbo") else 20
     )
     assert overhead > 0
+
+
+@pytest.mark.parametrize("name", ["tpe", "tpe-multivariate", "linas"])
+def test_methods_do_not_warn_of_what_a_user_cannot_change(name: str, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", predictors.OutsideWarning)
+        warnings.simplefilter("error", FutureWarning)
+        runner.race(peer(name), Measured(), 25, 5)
+    assert "independent" not in capfd.readouterr().err
 
 
 def test_what_learns_beats_chance():
