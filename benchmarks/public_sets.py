@@ -119,7 +119,9 @@ def store(document: dict[str, Any]) -> None:
     """Write the document, a run a line."""
     parts = []
     for name, entries in document.items():
-        lines = [f"  {json.dumps(key)}: {json.dumps(entry)}" for key, entry in entries.items()]
+        lines = []
+        for key, entry in entries.items():
+            lines.append(f"  {json.dumps(key)}: {json.dumps(entry)}")
         parts.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
     RESULTS_FILE.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
@@ -148,6 +150,8 @@ def main() -> None:
         run_all(document, asked)
     else:
         run_timed(document, asked)
+    document["sets"] = {name: list(problems) for name, problems in SETS.items()}
+    store(document)
 
 
 if __name__ == "__main__":

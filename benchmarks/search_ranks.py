@@ -1,14 +1,18 @@
-"""Mean ranks of search methods over two sets of problems at once: generated ones and CIM-NAS-Bench.
+"""Mean ranks of search methods over four sets of problems, alone and together, with tests of significance.
 
-    python benchmarks/search_ranks.py        # reads what the two benchmarks wrote, and writes search_ranks.json
+    python benchmarks/search_ranks.py        # reads what the benchmarks wrote, and writes search_ranks.json
 
-A problem counts once, with the median over its seeds. Generated test problems are those of ``generated_test.py`` on which all
-methods made 200 evaluations; the searches of CIM-NAS-Bench end after 50.
+Sets: generated test problems on which all these methods made 200 evaluations (``generated_test.json``), and the three sets of
+``public_sets.py``. A problem counts once, with the median over the seeds that all methods have. CIM-NAS-Bench after 50
+evaluations has more seeds in ``cim_nas_bench_peers.json``, which are used then.
+
+Together: all problems of all sets; and once more with one problem of each network, as two of the same network are alike.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +22,10 @@ from cimbo.benchmarking.ranks import ranking
 HERE = Path(__file__).parent
 METHODS = ("random", "nsga2", "moead", "tpe", "linas", "cimbo")
 CHECKPOINTS = (50, 100, 200)
+PUBLIC_SETS = ("test_functions", "cim_nas_bench", "published_accuracies")
+TWIN_ENDING = "-costs"  # of problems that share network and chips with one of another ending
 Results = dict[str, dict[str, float]]  # problem -> method -> result
+Seeds = dict[str, dict[str, dict[str, float]]]  # problem -> method -> seed -> result
 
 
 def generated_results(after: int) -> Results:
@@ -32,44 +39,106 @@ def generated_results(after: int) -> Results:
     return found
 
 
+def public_results(which: str, after: int) -> Results:
+    """Hypervolumes on the problems of a public set after so many evaluations."""
+    document = _read("public_sets.json")
+    seeds: Seeds = {}
+    for key, run in document["runs"].items():
+        problem, method, seed = key.split()
+        if problem in document["sets"][which] and str(after) in run["volume"]:
+            own = seeds.setdefault(problem, {}).setdefault(method, {})
+            own[seed] = run["volume"][str(after)]
+    return medians(seeds)
+
+
 def bench_results(after: int) -> Results:
-    """Shares on CIM-NAS-Bench after so many evaluations, the median over seeds; nothing where they ended before."""
-    shares: dict[str, dict[str, list[float]]] = {}
-    for place, run in _read("cim_nas_bench_peers.json")["runs"].items():
-        problem, method, _ = place.split()
-        if method in METHODS and after in run["at"]:
-            share = run["share"][run["at"].index(after)]
-            shares.setdefault(problem, {}).setdefault(method, []).append(share)
+    """Shares on CIM-NAS-Bench after so many evaluations, as its own benchmark has them."""
+    seeds: Seeds = {}
+    for key, run in _read("cim_nas_bench_peers.json")["runs"].items():
+        problem, method, seed = key.split()
+        if after in run["at"]:
+            own = seeds.setdefault(problem, {}).setdefault(method, {})
+            own[seed] = run["share"][run["at"].index(after)]
+    return medians(seeds)
+
+
+def medians(seeds: Seeds) -> Results:
+    """Take the median over the seeds that all methods have, of problems that all methods searched."""
     found: Results = {}
-    for problem, methods in shares.items():
-        if all(method in methods for method in METHODS):
-            found[problem] = {m: median(methods[m]) for m in METHODS}
+    for problem, methods in seeds.items():
+        if not all(method in methods for method in METHODS):
+            continue
+        common = set.intersection(*(set(methods[method]) for method in METHODS))
+        if common:
+            found[problem] = {m: median(methods[m][seed] for seed in common) for m in METHODS}
     return found
 
 
+def compared(problems: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Rank the methods over problems.
+
+    Args:
+        problems: Of each problem the result of each method.
+
+    Returns:
+        How many problems; on how many each other method is ahead of cimbo, or as good; mean ranks
+        with their tests.
+    """
+    ahead, level = {}, {}
+    for method in METHODS:
+        if method != "cimbo":
+            ahead[method] = sum(results[method] > results["cimbo"] for results in problems)
+            level[method] = sum(results[method] == results["cimbo"] for results in problems)
+    table = {method: [results[method] for results in problems] for method in METHODS}
+    return {
+        "problems": len(problems),
+        "ahead_of_cimbo": ahead,
+        "level_with_cimbo": level,
+        **ranking(table).to_json(),
+    }
+
+
+def results_by_set(after: int) -> dict[str, Results]:
+    """Results of each set after so many evaluations."""
+    found = {"generated": generated_results(after)}
+    for which in PUBLIC_SETS:
+        found[which] = public_results(which, after)
+    of_bench = bench_results(after)
+    if len(of_bench) >= len(found["cim_nas_bench"]):
+        found["cim_nas_bench"] = of_bench
+    return found
+
+
+def has_twin(problem: str, others: Iterable[str]) -> bool:
+    """Whether a problem with all costs stands beside one of the same network and chips with fewer."""
+    if not problem.endswith(TWIN_ENDING):
+        return False
+    stem = problem.removesuffix(TWIN_ENDING)
+    return any(other != problem and other.startswith(f"{stem}-") for other in others)
+
+
 def _read(name: str) -> Any:
-    return json.loads((HERE / name).read_text())
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
 
 
 def main() -> None:
     """Rank after each number of evaluations, over the problems that were searched so far by all methods."""
-    document = {}
+    document: dict[str, Any] = {}
     for after in CHECKPOINTS:
-        sets = {
-            "generated": generated_results(after),
-            "cim_nas_bench": bench_results(after),
+        sets = results_by_set(after)
+        found = {
+            name: compared(list(results.values())) for name, results in sets.items() if results
         }
-        results = [r for found in sets.values() for r in found.values()]
-        table = {method: [r[method] for r in results] for method in METHODS}
-        document[str(after)] = {
-            "problems": {name: len(found) for name, found in sets.items()},
-            "ahead_of_cimbo": {
-                m: sum(r[m] > r["cimbo"] for r in results) for m in METHODS if m != "cimbo"
-            },
-            **ranking(table).to_json(),
-        }
-    (HERE / "search_ranks.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(json.dumps(document, indent=1))
+        together = {problem: r for results in sets.values() for problem, r in results.items()}
+        single = [r for problem, r in together.items() if not has_twin(problem, together)]
+        found["all"] = compared(list(together.values()))
+        found["all_without_twins"] = compared(single)
+        document[str(after)] = found
+    (HERE / "search_ranks.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    for after, sets in document.items():
+        for name, each in sets.items():
+            ranks = ", ".join(f"{m['method']} {m['mean_rank']:.2f}" for m in each["methods"])
+            print(after, name, each["problems"], ranks)
 
 
 if __name__ == "__main__":

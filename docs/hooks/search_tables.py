@@ -47,6 +47,7 @@ BENCH_METHOD_WORDS = {
     "ax": "Ax",
     "smac": "SMAC3",
     "baybe": "BayBE",
+    "tpe-multivariate": "TPE over all genes",
 }
 
 
@@ -107,6 +108,61 @@ def timed_methods() -> str:
     return markdown([*head, *(f"share after {n}" for n in (25, 50, 100, 200))], rows)
 
 
+SET_WORDS = {
+    "generated": "generated problems",
+    "test_functions": "test functions",
+    "cim_nas_bench": "CIM-NAS-Bench",
+    "published_accuracies": "published accuracies",
+    "all": "**all**",
+    "all_without_twins": "all, one problem a network",
+}
+
+
+def search_ranks() -> str:
+    """Mean ranks of methods on four sets of problems and on all, and on how many problems another is ahead of cimbo."""
+    found = benchmark("search_ranks.json")
+    names = [each["method"] for each in found["50"]["all"]["methods"]]
+    rows = []
+    for which, word in SET_WORDS.items():
+        for after, sets in found.items():
+            if which not in sets:
+                continue
+            each = sets[which]
+            by_name = {line["method"]: line for line in each["methods"]}
+            ranks = [f"{by_name[name]['mean_rank']:.2f}" for name in names]
+            chances = [line["p_not_worse_than_first"] for line in each["methods"][1:]]
+            largest = "" if None in chances else f"{max(chances):.2g}"
+            ahead = [f"{BENCH_METHOD_WORDS[m]} {n}" for m, n in each["ahead_of_cimbo"].items() if n]
+            rows.append(
+                [
+                    word,
+                    str(each["problems"]),
+                    after,
+                    *ranks,
+                    ", ".join(ahead) or "none",
+                    largest,
+                ]
+            )
+    head = ["set", "problems", "after", *(BENCH_METHOD_WORDS[name] for name in names)]
+    return markdown([*head, "ahead of cimbo on", "largest p"], rows)
+
+
+def cim_nas_bench_limited() -> str:
+    """Slow methods on CIM-NAS-Bench in a limited time, beside cimbo after as many evaluations."""
+    rows = []
+    for method, found in benchmark("cim_nas_bench_peers.json")["limited"].items():
+        evaluations = str(found["evaluations_least"])
+        if found["evaluations_most"] > found["evaluations_least"]:
+            evaluations += f" to {found['evaluations_most']}"
+        ahead = f"{found['ahead_of_cimbo']} of {found['searches']}"
+        shares = [f"{found[key]:.2f}" for key in ("share_median", "cimbo_share_median")]
+        limit = f"{found['limit_s']:.0f}"
+        seconds = f"{found['overhead_s']:.2f}"
+        rows.append([BENCH_METHOD_WORDS[method], limit, evaluations, seconds, *shares, ahead])
+    head = ["method", "limit, CPU-s", "evaluations", "CPU-s each", "median share"]
+    return markdown([*head, "cimbo's after as many", "ahead of cimbo"], rows)
+
+
 def ablations() -> str:
     """What one changed choice of the search is worth, paired with the search as it is."""
     data = benchmark("ablation.json")
@@ -163,6 +219,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "forecasts": forecasts,
     "fidelities": fidelities,
     "fidelities-real": fidelities_real,
+    "cim-nas-bench-limited": cim_nas_bench_limited,
+    "search-ranks": search_ranks,
     "generated-test": generated_test,
     "generated-test-more": generated_test_more,
     "timed-methods": timed_methods,
