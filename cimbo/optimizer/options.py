@@ -37,9 +37,9 @@ class OptimizerOptions:
             hypervolume. Also taken as ``accuracies=``.
         about: Metric to value, of a point near which the front is wanted. The reference moves six tenths of the way to this
             point, so that designs worse than that add nothing. Empty for the whole front.
-        prefer: Objective to how much falling short of its best matters. At each proposal the design of the present front
-            that these weights prefer (`cimbo.problem.preferences.by_weights`) is the point that the front is wanted near.
-            Empty for the whole front.
+        prefer: Objective to how much falling short of its best matters. Each batch is chosen near the design of the present
+            front that these weights prefer (`cimbo.problem.preferences.by_weights`): the reference moves six tenths of
+            the way to it. Candidates are those for the whole front. Empty for the whole front.
         measured_elsewhere: Designs that the priors were learned from: the Sobol designs of the start are others.
         converged: The search ends when 50 more evaluations are expected to add less than this share of the hypervolume.
 

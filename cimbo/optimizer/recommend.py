@@ -188,6 +188,10 @@ def _acquire(
     samples = _Samples.of(model, state.pending, pool, int(rng.integers(2**31)))
     baseline = _baseline(search, samples)
     reference = model.reference()
+    if search.preferred:
+        # The choice alone looks at the preferred part. Candidates for the whole front find out how far it
+        # reaches, which is what the weights are compared on.
+        reference = replace(model, about=search.preferred).reference()
     screened = screen(
         samples.scores[:, baseline],
         samples.scores[:, samples.first_of_pool :],

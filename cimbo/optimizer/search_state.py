@@ -91,6 +91,8 @@ class Search:
         effort: Size of the evolutionary search for candidates; by the number of objectives when None.
         project: Maps rows (n, d) to rows that may be proposed, as those of networks that are measured already.
         about: Objective to value, of a point near which the front is wanted; empty for the whole front.
+        preferred: Objective to value, of a point of the front near which a batch is chosen, from candidates for the whole
+            front; empty where no part is preferred.
         projected: Columns that ``project`` may set.
         measured_elsewhere: (m, d) rows that the Sobol designs of the start leave out: priors know them.
     """
@@ -102,6 +104,7 @@ class Search:
     effort: evolution.Effort | None = None
     project: Callable[[Rows], Rows] = np.asarray
     about: Mapping[str, float] = field(default_factory=dict)
+    preferred: Mapping[str, float] = field(default_factory=dict)
     projected: Sequence[int] = ()
     measured_elsewhere: Rows | None = None
 

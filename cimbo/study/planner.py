@@ -303,16 +303,20 @@ class Planner:
         elsewhere = None
         if options.measured_elsewhere:
             elsewhere = problem.space.rows(list(options.measured_elsewhere))
-        about = self._wanted_point(options)
-        search = replace(search, about=about, measured_elsewhere=elsewhere)
+        search = replace(
+            search,
+            about=options.about,
+            preferred=self._preferred_point(options),
+            measured_elsewhere=elsewhere,
+        )
         if known is None:
             return search
         return replace(search, project=known.project_to_known, projected=known.projected_columns)
 
-    def _wanted_point(self, options: OptimizerOptions) -> Mapping[str, float]:
-        """Objective to value, of the point near which the front is wanted; empty for the whole front."""
+    def _preferred_point(self, options: OptimizerOptions) -> Mapping[str, float]:
+        """Objective to value, of the place on the present front that the user's weights prefer; empty without weights."""
         if not options.prefer:
-            return options.about
+            return {}
         front = [record.metrics for record in self._log.pareto()]
         return preferred_point(self._log.problem, front, options.prefer)
 
