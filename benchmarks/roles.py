@@ -31,7 +31,7 @@ from cimbo.hardware.grid import Grid
 from cimbo.hardware.role_features import grid_features, role_features
 from cimbo.hardware.rows import LayerRows
 from cimbo.optimizer.views import View
-from cimbo.problem.space import Choice, SearchSpace
+from cimbo.problem.space import Choice, Rows, SearchSpace
 from cimbo.workloads import network
 from predictors import Feature, Schema
 
@@ -41,6 +41,7 @@ N_TEST = 600
 N_TRAIN = (30, 80)
 CHEAPEST_SHARE = 0.25
 FAMILIES = ("fmnist-vit", "fmnist-mobilenet")
+SIZES = ("log_macs", "log_parameters")
 PROBLEMS = ("train-29", "train-01", "train-13")
 ROLES_OF_GENERATED = {
     "rows": "rows",
@@ -94,18 +95,31 @@ def generated_subject(name: str) -> Subject:
     problem = generated(name)
     space = problem.blueprint.space
     rows = space.canonical_rows(space.random_rows(max(N_TRAIN) + N_TEST, np.random.default_rng(3)))
-    values = problem.blueprint.values(rows)
-    layers = costs.layers_of(problem.blueprint, values)
-    macs = (layers.pixels * layers.inputs * layers.outputs).sum(1)
-    weights = (layers.inputs * layers.outputs).sum(1)
-    sizes = {"log_macs": np.log(macs), "log_parameters": np.log(weights)}
+    by_role = features_of_generated(problem, rows)
+    sizes = {size: by_role.pop(size) for size in SIZES}
     metrics = problem.measure(space.designs(rows))
     true = problem.true_metrics(rows)
     names = [o.name for o in problem.objectives if o.name in ("latency_ms", "energy_uj")]
     measured = {name: np.array([m[name] for m in metrics]) for name in names}
-    return Subject(
-        space, space.encode(rows), sizes, _roles(problem, values, layers), measured, true
-    )
+    return Subject(space, space.encode(rows), sizes, by_role, measured, true)
+
+
+def features_of_generated(problem: GeneratedProblem, rows: Rows) -> dict[str, Array]:
+    """Compute the sizes of networks, and the features by role, of a generated problem's designs.
+
+    Args:
+        problem: The problem.
+        rows: (n, d) canonical rows.
+
+    Returns:
+        Feature to values (n,): those that ``SIZES`` names, then those by role.
+    """
+    values = problem.blueprint.values(rows)
+    layers = costs.layers_of(problem.blueprint, values)
+    macs = (layers.pixels * layers.inputs * layers.outputs).sum(1)
+    weights = (layers.inputs * layers.outputs).sum(1)
+    sizes = dict(zip(SIZES, (np.log(macs), np.log(weights)), strict=True))
+    return sizes | _roles(problem, values, layers)
 
 
 def _roles(
@@ -154,7 +168,7 @@ def simulated_subject(name: str) -> Subject:
             values = np.array([chip[gene] for chip in chips], float)
             by_role[role] = by_role.get(role, np.ones(len(chips))) * values
     found = role_features(workloads, by_role)
-    sizes = {name: found.pop(name) for name in ("log_macs", "log_parameters")}
+    sizes = {size: found.pop(size) for size in SIZES}
     true = another(workloads, chips)
     true = {name: true[name] for name in ("latency_ms", "energy_uj")}
     return Subject(space, space.encode(rows), sizes, found, true, true)

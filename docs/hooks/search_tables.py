@@ -163,21 +163,41 @@ def cim_nas_bench_limited() -> str:
     return markdown([*head, "cimbo's after as many", "ahead of cimbo"], rows)
 
 
+def _difference(found: dict[str, Any]) -> list[str]:
+    """A mean difference with its interval, and on how many pairs of searches the change was better."""
+    gap = f"{found['difference']:+.3f} ± {found['interval']:.3f}"
+    return [gap, f"{found['better']} of {found['pairs']}"]
+
+
 def ablations() -> str:
     """What one changed choice of the search is worth, paired with the search as it is."""
     data = benchmark("ablation.json")
-    found = data["summary"]
-    budget = data["budget"]
+    early, budget = data["early"], data["budget"]
     rows = []
-    for name, each in found["variants"].items():
-        cells = [f"{each[key]:.2f}" for key in ("half", "full", "overhead_s")]
-        gap, better = "", ""
+    for name, each in data["summary"]["variants"].items():
+        cells = [f"{each[key]:.2f}" for key in ("early", "full", "overhead_s")]
+        gaps = [""] * 4
         if name != "as it is":
-            gap = f"{each['difference']:+.3f} ± {each['interval']:.3f}"
-            better = f"{each['better']} of {len(found['problems'])}"
-        rows.append([name, *cells, gap, better])
-    head = ["changed", f"median after {budget // 2}", f"after {budget}", "CPU-s an evaluation"]
+            gaps = [*_difference(each["after_early"]), *_difference(each)]
+        rows.append([name, *cells, *gaps])
+    head = ["changed", f"median after {early}", f"after {budget}", "CPU-s an evaluation"]
+    head += [f"difference after {early}", "better on"]
     return markdown([*head, f"difference after {budget}", "better on"], rows)
+
+
+TRIAL_WORDS = {"start": "start", "batches": "batches", "kernels": "kernel", "late": "late"}
+
+
+def search_trials() -> str:
+    """What was tried for the search: each idea paired with the search as it is."""
+    found = benchmark("search_trials.json")["summary"]
+    rows = []
+    for trial, word in TRIAL_WORDS.items():
+        for name, by_evaluations in found.get(trial, {}).items():
+            for n, each in by_evaluations.items():
+                problems = str(len(each["by_problem"]))
+                rows.append([word, name, n, problems, *_difference(each)])
+    return markdown(["part", "changed", "after", "problems", "difference", "better on"], rows)
 
 
 def fidelities() -> str:
@@ -225,4 +245,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "generated-test-more": generated_test_more,
     "timed-methods": timed_methods,
     "methods": methods,
+    "search-trials": search_trials,
 }
