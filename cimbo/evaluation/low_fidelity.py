@@ -18,12 +18,13 @@ from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race
 from cimbo.problem.noted_metrics import NotedMetrics, about
 from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, Problem, at_target_fidelity
 from cimbo.problem.scalars import finite
-from cimbo.problem.space import Params
+from cimbo.problem.space import Params, canonical_key
 
 Owner = Literal["evaluator", "simulator", "accuracy"]
 """Whose settings make a measurement cheaper."""
 CHEAP_FIELD = "low_fidelity"
 """The field of a record's ``extra`` that lists what cheaper settings gave, see `CheapValues.to_json`."""
+COST_IN_FULL = 1.0  # of the full measurement, which begins anew whatever cheaper settings gave
 NO_SETTINGS: Mapping[str, Any] = {}  # those of the full measurement, which stand elsewhere
 STATED_SUFFIXES = (FIDELITY_SUFFIX, DEVIATION_SUFFIX)
 
@@ -196,13 +197,26 @@ class LowFidelities:
             The metrics of the full measurement, or what cheaper ones say of them; with a note of
             what each stage gave.
         """
-        if self.race is not None:
+        if self.race is not None and not self.is_continued(design):
             for stage in self.stages:
                 cheap = self.value(key, design, stage, measure)
                 stopped = self._stopped(design, cheap, others)
                 if stopped is not None:
                     return self._noted(key, stopped)
         return self._noted(key, measure(NO_SETTINGS))
+
+    def is_continued(self, design: Params) -> bool:
+        """Tell whether a design was stopped before, and is measured in full now that it is worth that.
+
+        Args:
+            design: Each active gene to its value.
+
+        Returns:
+            Whether it is, by what the study said last.
+        """
+        if self.race is None or self.race.continued is None:
+            return False
+        return canonical_key(design) in self.race.continued
 
     def value(
         self,
@@ -275,9 +289,9 @@ class LowFidelities:
         return NotedMetrics(metrics, about(cheap.metrics))
 
     def _remaining_cost(self, stage: LowFidelity) -> float:
-        """The cost of all that comes after a stage, as a share of the full measurement, which begins anew."""
+        """The cost of all that comes after a stage, as a share of the full measurement."""
         later = [each.cost for each in self.stages if each.cost > stage.cost]
-        return sum(later, 1.0)
+        return sum(later, COST_IN_FULL)
 
     def _lines_of(self, stage: LowFidelity) -> Mapping[str, Calibration]:
         """The line of each metric from a stage to the full measurement."""

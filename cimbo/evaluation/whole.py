@@ -173,11 +173,14 @@ class ProgramEvaluator(WholeEvaluator):
             return
         self.prepared.clear()
         self.prepared_seconds.clear()
-        going_on = list(designs)
-        if self.low_fidelities is not None and self.low_fidelities.race is not None:
-            for stage in self.low_fidelities.stages:
+        going_on, in_full = list(designs), []
+        low_fidelities = self.low_fidelities
+        if low_fidelities is not None and low_fidelities.race is not None:
+            in_full = [design for design in designs if low_fidelities.is_continued(design)]
+            going_on = [design for design in designs if not low_fidelities.is_continued(design)]
+            for stage in low_fidelities.stages:
                 going_on = self._prepare_stage(going_on, stage)
-        self._prepare_with(going_on, NO_SETTINGS)
+        self._prepare_with([*going_on, *in_full], NO_SETTINGS)
 
     def _prepare_stage(self, designs: Sequence[Params], stage: LowFidelity) -> list[Params]:
         """Measure designs with cheaper settings, several at a time; those whose measurement goes on after that."""

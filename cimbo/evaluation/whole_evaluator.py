@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from cimbo.errors import BadInput
 from cimbo.evaluation.fingerprint import Fingerprint, by_content
-from cimbo.evaluation.low_fidelity import NO_SETTINGS, LowFidelities
+from cimbo.evaluation.low_fidelity import COST_IN_FULL, NO_SETTINGS, LowFidelities
 from cimbo.evaluation.programs import logs
 from cimbo.evaluation.programs.trying import try_until_one_works
 from cimbo.problem.fidelity import Race
@@ -116,6 +116,19 @@ class WholeEvaluator(ABC):
         """
         if self.low_fidelities is not None:
             self.low_fidelities.race = race
+
+    def cost_of_continuing(self, metrics: Mapping[str, float]) -> float | None:
+        """Say what measuring a design in full costs after cheaper settings.
+
+        Args:
+            metrics: Ignored: the full measurement begins anew.
+
+        Returns:
+            The cost, as a share of one full evaluation; None where no cheaper settings come first.
+        """
+        if self.low_fidelities is None:
+            return None
+        return COST_IN_FULL
 
     def remember(self, design: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Take in what cheaper settings gave of a design, and what the full measurement gave.
