@@ -115,8 +115,8 @@ class Race:
             outcomes.append(self.problem.completed({**metrics, **outcome}, design))
         if not all(objective.name in outcomes[0] for objective in self.problem.objectives):
             return None
-        is_feasible = [self._keeps_constraints(outcome) for outcome in outcomes]
-        return float(np.mean(self._gains(outcomes) * is_feasible))
+        are_feasible = [self._keeps_constraints(outcome) for outcome in outcomes]
+        return float(np.mean(self._gains(outcomes) * are_feasible))
 
     def estimate(
         self,
@@ -145,6 +145,18 @@ class Race:
         precision = precision_of_prediction + precision_of_measured
         weighted = precision_of_prediction * predicted_mean + precision_of_measured * measured
         return weighted / precision, precision**-0.5
+
+    def is_feasible(self, metrics: Metrics) -> bool:
+        """Tell whether expected metrics would count for the front.
+
+        Args:
+            metrics: The metrics of a design, as they would be measured in full.
+
+        Returns:
+            True where every objective is there and no constraint is broken.
+        """
+        is_complete = all(objective.name in metrics for objective in self.problem.objectives)
+        return is_complete and self._keeps_constraints(metrics)
 
     def _keeps_constraints(self, metrics: Metrics) -> bool:
         """Whether metrics keep every constraint, apart from those on metrics that nothing is known of."""

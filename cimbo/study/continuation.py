@@ -14,6 +14,7 @@ from cimbo.study.fidelity_offsets import N_CALIBRATING
 from cimbo.study.protocols import RecordingStudy
 from cimbo.study.replicates import FAILURES_FIELD
 
+Prediction = Mapping[str, tuple[float, float]]
 # What a full evaluation has to be expected to add at least, as a share of what evaluations have added on average; and
 # without references the least chance of being on the front. docs/design/fidelities.md says what other choices gave.
 LEAST_GAIN = 0.1
@@ -57,23 +58,32 @@ def race(study: RecordingStudy, new: Sequence[Candidate]) -> Race:
     return replace(found, gain_elsewhere=_gain_of_new(found, new))
 
 
-def patient_race(study: RecordingStudy, new: Sequence[Candidate]) -> Race:
+def patient_race(
+    study: RecordingStudy,
+    new: Sequence[Candidate],
+    records: Sequence[Record],
+    predicted: Mapping[str, Prediction],
+) -> Race:
     """Describe what designs have to beat where a stopped measurement may go on later.
-
-    To wait costs nothing then, so that more is asked than by `race`.
 
     Args:
         study: The study.
         new: The designs that were chosen last and are not measured yet.
+        records: Stopped designs, their measurements corrected (`cimbo.study.fidelity_offsets`).
+        predicted: What surrogates predict of these, by key.
 
     Returns:
-        As `race`. What new designs are expected to add is divided by the mean cost that designs had so
-        far: most are stopped early, so that one full evaluation pays for several. It is at least a
-        small share of what evaluations have added so far.
+        The front, what is predicted of the stopped designs, and what new ones are expected to add for
+        the cost of one full evaluation: beyond the front and what stopped ones promise, over the mean
+        cost that designs had so far. Most are stopped early, so that one full evaluation pays for
+        several. It is at least a small share of what evaluations have added so far.
     """
-    found = race(study, new)
+    to_beat = race(study, new)
+    found = replace(to_beat, predicted=predicted)
+    promised = [_expected(found, record) for record in records]
+    promised = [metrics for metrics in promised if found.is_feasible(metrics)]
+    gain = _gain_of_new(replace(to_beat, front=[*to_beat.front, *promised]), new)
     costs = [1.0 - remaining_cost(record.metrics) for record in study.evaluations()]
-    gain = found.gain_elsewhere
     if costs:
         gain /= float(np.mean(costs))
     return replace(found, gain_elsewhere=max(gain, _least_gain(study)))
@@ -125,7 +135,9 @@ def choose(
         _, best = max(worth, key=lambda pair: pair[0])
         chosen.append(best)
         hopeful = [record for _, record in worth if record is not best]
-        race = replace(race, front=[*race.front, _expected(race, best)])
+        expected = _expected(race, best)
+        if race.is_feasible(expected):
+            race = replace(race, front=[*race.front, expected])
     return chosen
 
 

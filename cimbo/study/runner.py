@@ -111,8 +111,9 @@ class Runner:
         if not records:
             return []
         predicted = self.planner.predictions(records, self.options)
-        race = continuation.patient_race(self.study, [planned.candidate for planned in new])
-        chosen = continuation.choose(replace(race, predicted=predicted), records, costs, n)
+        candidates = [planned.candidate for planned in new]
+        race = continuation.patient_race(self.study, candidates, records, predicted)
+        chosen = continuation.choose(race, records, costs, n)
         keys = {record.key for record in chosen}
         return self.planner.claim_again([record for record in every if record.key in keys])
 

@@ -213,17 +213,6 @@ def fidelities() -> str:
     return markdown([*head, "designs of the front contradicted"], rows)
 
 
-def fidelities_real() -> str:
-    """Searches in stages on real images, paired with searches on all."""
-    rows = []
-    for network, found in benchmark("fidelities_real.json")["summary"].items():
-        images = f"{found['images']:.0%} (at most {found['images_most']:.0%})"
-        ratio = f"{found['ratio']:.3f} (least {found['ratio_least']:.3f})"
-        rows.append([network, str(found["seeds"]), images, ratio, str(found["contradicted"])])
-    head = ["network", "seeds", "images", "ratio", "designs of the front contradicted"]
-    return markdown(head, rows)
-
-
 def forecasts() -> str:
     """How often the forecast of the gain was in its 90 % range."""
     rows = []
@@ -238,7 +227,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "cim-nas-bench-peers": cim_nas_bench_peers,
     "forecasts": forecasts,
     "fidelities": fidelities,
-    "fidelities-real": fidelities_real,
     "cim-nas-bench-limited": cim_nas_bench_limited,
     "search-ranks": search_ranks,
     "generated-test": generated_test,
