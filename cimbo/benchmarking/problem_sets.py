@@ -125,7 +125,7 @@ def public_front(name: str) -> list[Params]:
     """
     function = PUBLIC_PROBLEMS[name]
     level = round(function.front_value * (N_LEVELS - 1))
-    designs = []
+    designs: list[Params] = []
     for positions in itertools.product(range(N_LEVELS), repeat=function.n_positions):
         levels = [*positions, *[level] * (function.genes - function.n_positions)]
         designs.append({f"x{i}": value for i, value in enumerate(levels)})

@@ -152,9 +152,8 @@ class NetworkSizes:
 
     def __call__(self, designs: list[Params]) -> dict[str, Array]:
         """Logarithms of multiply-accumulates and parameters, and the family's descriptors, each (n,), of n designs."""
-        workloads = [self.evaluator.workload_of(d) for d in designs]
-        described = [self.evaluator.descriptors_of(d) for d in designs]
-        return self._sizes(workloads) | self._columns(described)
+        sizes = self._sizes([self.evaluator.workload_of(d) for d in designs])
+        return sizes | self._columns([self.evaluator.descriptors_of(d) for d in designs])
 
     def of_rows(self, space: SearchSpace, rows: Rows) -> dict[str, Array]:
         """Computes the features of rows.

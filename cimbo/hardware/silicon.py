@@ -104,13 +104,13 @@ def _check(genes: Mapping[str, Any]) -> None:
         table = chip_table(genes)
     except BadInput as error:
         raise NotExpressibleError(f"{error.where} {error.what}") from None
+    _check_table(table)
+
+
+def _check_table(table: ChipTable) -> None:
+    """Refuse a chip that nobody built, or without finite figures. Raises NotExpressibleError."""
     if table.rows[0] * table.cols[0] > MOST_CELLS:
         raise NotExpressibleError("its array is larger than any that was built")
-    _check_figures(table)
-
-
-def _check_figures(table: ChipTable) -> None:
-    """Refuse a chip of which the model has figures that are not finite. Raises NotExpressibleError."""
     circuit = macro_circuit(table)
     figures = (circuit.cycle_ns, invocation_pj(circuit, table), *circuit.areas.values())
     if not all(map(np.isfinite, figures)):

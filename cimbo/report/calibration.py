@@ -93,8 +93,7 @@ def _exact(c: Checked) -> bool:
 
 def _metric(c: Checked) -> Markup:
     caption = tag("figcaption", spoken(c.metric).capitalize())
-    figure = tag("figure", caption, _picture(c), _measures(c))
-    return tag("div", figure, class_="cell")
+    return tag("div", tag("figure", caption, _picture(c), _measures(c)), class_="cell")
 
 
 def _picture(c: Checked) -> Markup:

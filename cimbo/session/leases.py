@@ -142,10 +142,14 @@ def whoever() -> str:
     """Who is asking: the job of a queue where this runs in one, else user and machine."""
     for queue, job, task in QUEUE_VARIABLES:
         if os.environ.get(job):
-            index = os.environ.get(task, "")
-            number_of = f"_{index}" if index.isdigit() else ""
-            return f"{queue}-{os.environ[job]}{number_of}"
+            return f"{queue}-{os.environ[job]}{_task_suffix(task)}"
     return f"{_user()}@{socket.gethostname()}"
+
+
+def _task_suffix(variable: str) -> str:
+    """The number of a task in an array of jobs, after an underscore; empty outside of an array."""
+    index = os.environ.get(variable, "")
+    return f"_{index}" if index.isdigit() else ""
 
 
 def _user() -> str:

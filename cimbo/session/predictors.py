@@ -83,10 +83,8 @@ class Scores:
         Returns:
             The scores.
         """
-        known = {}
-        for name in Scores.__dataclass_fields__:
-            if name != "scale":
-                known[name] = getattr(report, name)
+        names = Scores.__dataclass_fields__.keys() - {"scale"}
+        known = {name: getattr(report, name) for name in names}
         scale = "log" if report.log else "linear"
         return Scores(**known, scale=scale)
 

@@ -284,9 +284,8 @@ class Planner:
 
     def _n_started(self, known: accuracy_cache.Known) -> int:
         """How many networks are being measured for the first time."""
-        running = set()
-        for record in self._log.running():
-            running.add(accuracy_cache.network(record.params, known.parameters))
+        parameters = known.parameters
+        running = {accuracy_cache.network(r.params, parameters) for r in self._log.running()}
         return len(running - known.values.keys())
 
     def _search(self, options: OptimizerOptions, known: accuracy_cache.Known | None) -> Search:

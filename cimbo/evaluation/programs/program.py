@@ -88,9 +88,8 @@ class Program:
                 JSON object.
             BadInput: When it cannot be started.
         """
-        text = json.dumps(request, default=plain)
         try:
-            answer = self._answer(text)
+            answer = self._answer(json.dumps(request, default=plain))
         except ProgramFailed as error:
             logs.say(error.log)
             raise
