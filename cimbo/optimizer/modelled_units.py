@@ -19,6 +19,8 @@ from cimbo.problem.objectives import Problem
 Array = NDArray[np.float64]
 # A metric to be maximised is modelled as its logarithm where its largest value is more than so many times the smallest.
 LOGARITHMIC_RANGE = 30
+# Values below this share of the median are 0 but for rounding; their logarithms would outweigh all others.
+ROUNDING_SHARE = 1e-9
 # Values further from the median, in median absolute deviations, are not modelled: they are no
 # measurements of the same thing.
 OUTLIER_DEVIATIONS = 1e3
@@ -37,7 +39,7 @@ def logarithmic(y: Array, goal: str | None) -> bool:
     """Decide whether measurements are modelled as logarithms.
 
     They are where all are positive, and either they are not to be maximised or the largest is more
-    than 30 times the smallest.
+    than 30 times the smallest. A value that is 0 but for rounding counts as 0.
 
     Args:
         y: Measurements in their natural unit, (n,).
@@ -46,7 +48,7 @@ def logarithmic(y: Array, goal: str | None) -> bool:
     Returns:
         Whether logarithms are taken.
     """
-    if not (y > 0).all():
+    if not (y > ROUNDING_SHARE * abs(np.median(y))).all():
         return False
     return bool(goal != "max" or y.max() > LOGARITHMIC_RANGE * y.min())
 
