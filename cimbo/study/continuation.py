@@ -18,6 +18,9 @@ Prediction = Mapping[str, tuple[float, float]]
 # What a full evaluation has to be expected to add at least, as a share of what evaluations have added on average; and
 # without references the least chance of being on the front. docs/design/fidelities.md says what other choices gave.
 LEAST_GAIN = 0.1
+# The same once designs have cost more than this share of a full evaluation in the mean
+DEAR_COST = 0.32
+LEAST_GAIN_WHEN_DEAR = 1.5
 LEAST_CHANCE = 0.05
 
 
@@ -84,17 +87,18 @@ def patient_race(
     promised = [metrics for metrics in promised if found.is_feasible(metrics)]
     gain = _gain_of_new(replace(to_beat, front=[*to_beat.front, *promised]), new)
     costs = [1.0 - remaining_cost(record.metrics) for record in study.evaluations()]
-    if costs:
-        gain /= float(np.mean(costs))
-    return replace(found, gain_elsewhere=max(gain, _least_gain(study)))
+    mean_cost = float(np.mean(costs)) if costs else 1.0
+    least = _least_gain(study, is_dear=bool(costs) and mean_cost > DEAR_COST)
+    return replace(found, gain_elsewhere=max(gain / mean_cost, least))
 
 
-def _least_gain(study: RecordingStudy) -> float:
+def _least_gain(study: RecordingStudy, *, is_dear: bool) -> float:
     """The smallest gain that is worth a full evaluation, whatever else it would buy."""
     volume = study.hypervolume()
     if volume is None:
         return LEAST_CHANCE
-    return LEAST_GAIN * volume / max(len(study.evaluations()), 1)
+    share = LEAST_GAIN_WHEN_DEAR if is_dear else LEAST_GAIN
+    return share * volume / max(len(study.evaluations()), 1)
 
 
 def _gain_of_new(race: Race, new: Sequence[Candidate]) -> float:
