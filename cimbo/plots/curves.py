@@ -153,7 +153,7 @@ def _legend(
 
 def _about_bands(panels: Sequence[Panel]) -> str:
     """What the axis across counts, what is shaded, and where that is left out."""
-    about = "across: evaluations; line: median of the seeds; band: least to most"
+    about = "line: median of the seeds; band: least to most; across: evaluations"
     if max(len(panel.bands) for panel in panels) <= MAX_BANDS:
         return about
     if "cimbo" in _methods(panels):

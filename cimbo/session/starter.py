@@ -41,9 +41,8 @@ COMMENTED_OPTIONS = {
 # bound = 40.0
 
 # [[fidelity]]             # the accuracy on so many images first, and on all only where a design may be worth it
-# images = 500             # fewer than there are; for several stages write the table again, ascending
-# set = { dies = 1 }       # or with cheaper settings first (instead of images), and their cost
-# cost = 0.3               # as a share of the full measurement's
+# images = 500             # fewer than there are; for several stages write the table again, ascending;
+                           # cheaper settings first: set = { dies = 1 }, cost = 0.3 instead of images
 """,
 }
 
