@@ -144,8 +144,6 @@ def choose_from(name: object, known: Iterable[object], phrase: str = "use one of
     Returns:
         A text for ``BadInput.todo``, such as ``did you mean fmnist-vit? use one of bert-base, fmnist-vit``.
     """
-    from difflib import get_close_matches
-
     names = [str(each) for each in known]
     nearest = get_close_matches(str(name), names, 2)
     question = ""

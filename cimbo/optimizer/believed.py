@@ -15,7 +15,7 @@ Metrics = Mapping[str, float]
 
 def believed(
     space: SearchSpace, rows: Rows, metrics: Sequence[Metrics], fitted: Mapping[str, Surrogate]
-) -> list[Metrics]:
+) -> Sequence[Metrics]:
     """Replace measurements that state a deviation by what surrogates expect of the designs.
 
     The best of many uncertain measurements are not those of the best designs, but those that deviate
@@ -46,4 +46,4 @@ def believed(
             means = np.exp(means)
         for i, mean in zip(uncertain, means, strict=True):
             found[i][name] = float(mean)
-    return list(found)
+    return found

@@ -88,7 +88,7 @@ def patient_race(
     gain = _gain_of_new(replace(to_beat, front=[*to_beat.front, *promised]), new)
     costs = [1.0 - remaining_cost(record.metrics) for record in study.evaluations()]
     mean_cost = float(np.mean(costs)) if costs else 1.0
-    least = _least_gain(study, is_dear=bool(costs) and mean_cost > DEAR_COST)
+    least = _least_gain(study, is_dear=mean_cost > DEAR_COST)
     return replace(found, gain_elsewhere=max(gain / mean_cost, least))
 
 

@@ -100,6 +100,8 @@ class Runner:
         Returns:
             The designs.
         """
+        if self._cost_of_continuing({}) is None:
+            return []
         costs: dict[str, float] = {}
         records = []
         every = self.study.same_provenance()
