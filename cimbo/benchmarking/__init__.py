@@ -30,6 +30,7 @@ METHOD_MODULES = {
         "MixedAlternating",
         "SingleTaskGP, qLogNEHVI, optimize_acqf_mixed_alternating",
     ),
+    "saasbo": ("saasbo_method", "SaasBo", "the same with SAAS models, sampled by NUTS"),
     "moead": ("moead", "Moead", "pymoo's MOEA/D, 20 directions"),
     "ax": ("ax_method", "Ax", "Ax's client with its defaults"),
     "smac": ("smac_method", "Smac", "SMAC3, random forest and ParEGO"),
@@ -37,7 +38,7 @@ METHOD_MODULES = {
     "cimbo": ("cimbo_method", "Cimbo", "this package"),
 }
 COMPUTING_METHODS = ("cimbo",)  # methods that can compute some costs instead of modelling them
-LARGE_PEERS = ("ax", "smac", "baybe")  # each with an extra of its own
+LARGE_PEERS = ("ax", "smac", "baybe", "saasbo")  # each with an extra of its own
 # The other methods take seconds to minutes for a proposal.
 QUICK_METHODS = ("random", "nsga2", "tpe", "linas", "cimbo")
 

@@ -12,10 +12,11 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models.model import Model
 from botorch.models.transforms import Normalize, Standardize
 from botorch.optim.optimize_mixed import optimize_acqf_mixed_alternating
 from botorch.sampling import SobolQMCNormalSampler
-from gpytorch.mlls import SumMarginalLogLikelihood
+from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
 from cimbo.benchmarking.method import Measured, Task
@@ -97,18 +98,7 @@ class MixedAlternating:
         """Fit the models, and make the acquisition function; ``top`` (genes,) are the largest indices."""
         x, y = torch.tensor(self._x, dtype=torch.double), torch.tensor(self._y, dtype=torch.double)
         bounds = torch.stack([torch.zeros_like(top), top.clamp(min=1)])
-        gps = []
-        for column in y.split(1, -1):
-            gps.append(
-                SingleTaskGP(
-                    x,
-                    column,
-                    input_transform=Normalize(x.shape[1], bounds=bounds),
-                    outcome_transform=Standardize(1),
-                )
-            )
-        model = ModelListGP(*gps)
-        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
+        model = ModelListGP(*(self._model(x, column, bounds) for column in y.split(1, -1)))
         m = len(self._task.problem.objectives)  # the first m outputs; the others are constraints
         return qLogNoisyExpectedHypervolumeImprovement(
             model,
@@ -119,3 +109,23 @@ class MixedAlternating:
             constraints=[lambda y, i=i: y[..., i] for i in range(m, y.shape[1])] or None,
             prune_baseline=True,
         )
+
+    def _model(self, x: Tensor, scores: Tensor, bounds: Tensor) -> Model:
+        """Fit the model of one objective or constraint.
+
+        Args:
+            x: Encoded designs (n, genes).
+            scores: What they measured (n, 1).
+            bounds: Smallest and largest index of each gene, (2, genes).
+
+        Returns:
+            The fitted model.
+        """
+        model = SingleTaskGP(
+            x,
+            scores,
+            input_transform=Normalize(x.shape[1], bounds=bounds),
+            outcome_transform=Standardize(1),
+        )
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        return model

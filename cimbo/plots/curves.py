@@ -42,6 +42,7 @@ METHOD_STROKES = {
     "tpe-multivariate": Stroke("#2ca02c", "7 3"),
     "linas": Stroke("#ff7f0e"),
     "botorch": Stroke("#17becf"),
+    "saasbo": Stroke("#17becf", "2 3"),
     "smac": Stroke("#8c564b"),
     "baybe": Stroke("#bcbd22"),
     "ax": Stroke("#17becf", "7 3"),

@@ -45,6 +45,7 @@ EXTRA_PACKAGES = {
     "peers-ax": ("ax", "Ax in cimbo compare"),
     "peers-smac": ("smac", "SMAC in cimbo compare"),
     "peers-baybe": ("baybe", "BayBE in cimbo compare"),
+    "peers-saasbo": ("numpyro", "SAASBO in cimbo compare"),
     "text": ("pip", "getting what cimbo train-supernet reviews-minilm is made from"),
     "imagenet": ("PIL", "ImageNet images for a checkpoint"),
     "zigzag": ("zigzag", "the simulator ZigZag"),

@@ -45,6 +45,7 @@ BENCH_METHOD_WORDS = {
     "moead": "MOEA/D",
     "gp-sampler": "Optuna's GPSampler",
     "ax": "Ax",
+    "saasbo": "SAASBO",
     "smac": "SMAC3",
     "baybe": "BayBE",
     "tpe-multivariate": "TPE over all genes",
