@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/public_sets.py [--seeds 3] [--sets ...] [--methods ...]
     OMP_NUM_THREADS=1 python benchmarks/public_sets.py --limit-s 30 --problems zdt2 --methods botorch gp-sampler
 
-Sets: ``test_functions``, ZDT and DTLZ on a grid (`cimbo.benchmarking.problem_sets`); ``cim_nas_bench``, the six problems on
+Sets: ``test_functions``, ZDT and DTLZ on a grid (`cimbo.benchmarking.public_functions`); ``cim_nas_bench``, the six problems on
 measured tables; ``published_accuracies``, see ``published_problems.py``. Every metric is learned. A share is the hypervolume
 divided by that of the true front, or where none is known by the largest that any run in the file reached.
 
@@ -26,11 +26,8 @@ from published_problems import QUESTIONS, published_problem, true_volume
 from cimbo.benchmarking import problem_sets, runner, start
 from cimbo.benchmarking.cim_nas_bench.problem import problem_names
 from cimbo.benchmarking.method import Task
-from cimbo.benchmarking.problem_sets import (
-    PUBLIC_PROBLEMS,
-    BenchmarkProblem,
-    public_front,
-)
+from cimbo.benchmarking.problem_sets import BenchmarkProblem
+from cimbo.benchmarking.public_functions import PUBLIC_PROBLEMS, public_front
 
 RESULTS_FILE = Path(__file__).with_suffix(".json")
 SETS: dict[str, tuple[str, ...]] = {

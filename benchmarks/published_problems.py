@@ -1,8 +1,9 @@
-"""Search problems whose accuracies others measured and published: three presets, each with two and with three objectives.
+"""Search problems on accuracies that others published: six studies, each with two and with three objectives.
 
-Accuracies are what the presets' shipped models say of published measurements, costs are cimbo's chip model's: NAS-Bench-201
-cells on phase-change memory (AnalogNAS-Bench), Once-for-All MobileNetV3 on ImageNet (DyNAS-T) and GPT-2 small (HW-GPT-Bench);
-`data/README.md` has their sources. The space and the limit on area are the preset's.
+Accuracies are what shipped models say of published ones, costs are cimbo's chip model's: NAS-Bench-201 cells on phase-change
+memory and on digital arrays (AnalogNAS-Bench), Once-for-All MobileNetV3 on ImageNet (DyNAS-T), GPT-2 small and medium
+(HW-GPT-Bench), and Once-for-All ResNet-50, whose model is a curve through the published accuracies of seven sub-networks (its
+preset calls it an illustration); `data/README.md` has their sources. Space and limit on area are the study's.
 
 The reference point is each objective's median over ``N_REFERENCE_DESIGNS`` random designs of the space, so that no method
 starts from nothing; the hypervolume is that of natural logarithms of costs and rates, and of qualities as they are.
@@ -19,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo import config
 from cimbo.benchmarking.method import Measured
 from cimbo.benchmarking.problem_sets import BenchmarkProblem
 from cimbo.benchmarking.runner import Volume
-from cimbo.config import preset
 from cimbo.problem.objectives import Objective, Problem
 from cimbo.problem.pareto import hypervolume
 from cimbo.problem.space import Params
@@ -35,26 +36,33 @@ QUALITIES = ("accuracy", "perplexity")
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of a preset.
+    """What is asked of a study.
 
     Attributes:
-        preset: Name of the preset.
+        study: Name of a preset, or of a file beside this one.
         objectives: Name and goal of each objective.
     """
 
-    preset: str
+    study: str
     objectives: tuple[tuple[str, str], ...]
 
 
 _ACCURACY, _LATENCY, _ENERGY = ("accuracy", "max"), ("latency_ms", "min"), ("energy_uj", "min")
 _GPT_COSTS = (("tokens_per_s", "max"), ("energy_per_token_uj", "min"))
+_DIGITAL_CELLS = "nasbench201_digital.toml"
 QUESTIONS = {
     "nasbench201-latency": _Question("nasbench201-analog", (_ACCURACY, _LATENCY)),
     "nasbench201-costs": _Question("nasbench201-analog", (_ACCURACY, _LATENCY, _ENERGY)),
+    "nasbench201-digital-latency": _Question(_DIGITAL_CELLS, (_ACCURACY, _LATENCY)),
+    "nasbench201-digital-costs": _Question(_DIGITAL_CELLS, (_ACCURACY, _LATENCY, _ENERGY)),
     "ofa-mobilenetv3-latency": _Question("ofa-mobilenetv3-imagenet", (_ACCURACY, _LATENCY)),
     "ofa-mobilenetv3-costs": _Question("ofa-mobilenetv3-imagenet", (_ACCURACY, _LATENCY, _ENERGY)),
     "gpt2-s-speed": _Question("gpt2-s", (("perplexity", "min"), _GPT_COSTS[0])),
     "gpt2-s-costs": _Question("gpt2-s", (("perplexity", "min"), *_GPT_COSTS)),
+    "gpt2-m-speed": _Question("gpt2-m", (("perplexity", "min"), _GPT_COSTS[0])),
+    "gpt2-m-costs": _Question("gpt2-m", (("perplexity", "min"), *_GPT_COSTS)),
+    "ofa-resnet50-latency": _Question("ofa-resnet50-imagenet", (_ACCURACY, _LATENCY)),
+    "ofa-resnet50-costs": _Question("ofa-resnet50-imagenet", (_ACCURACY, _LATENCY, _ENERGY)),
 }
 
 
@@ -69,13 +77,13 @@ def published_problem(name: str) -> BenchmarkProblem:
         The problem, whose ``volume`` is a hypervolume and no share.
     """
     question = QUESTIONS[name]
-    references = _medians(question.preset)
+    references = _medians(question.study)
     objectives = []
     for metric, goal in question.objectives:
         objectives.append(Objective(metric, goal, references[metric]))
-    asked = preset(question.preset).problem
+    asked = _study(question.study).problem
     problem = Problem(asked.space, tuple(objectives), asked.constraints)
-    measure = _measure(question.preset)
+    measure = _measure(question.study)
     return BenchmarkProblem(name, problem, measure, _volume(problem), "hypervolume, logarithmic")
 
 
@@ -89,16 +97,23 @@ def true_volume(name: str) -> float | None:
         That of NAS-Bench-201, whose front is known by enumeration (nasbench201_front.json); None
         of the others.
     """
-    if QUESTIONS[name].preset != "nasbench201-analog":
+    if QUESTIONS[name].study != "nasbench201-analog":
         return None
     known = json.loads((HERE / "nasbench201_front.json").read_text(encoding="utf-8"))
     front = [point["metrics"] for point in known["modelled_accuracies"]["front"]]
     return published_problem(name).volume(front)
 
 
-def _measure(preset_name: str) -> Callable[[list[Params]], Sequence[Measured]]:
-    """The function that evaluates designs of a preset."""
-    evaluate = preset(preset_name).evaluator()
+def _study(name: str) -> config.Config:
+    """The description of a study: a preset, or a file beside this one."""
+    if name.endswith(".toml"):
+        return config.load(HERE / name)
+    return config.preset(name)
+
+
+def _measure(study: str) -> Callable[[list[Params]], Sequence[Measured]]:
+    """The function that evaluates designs of a study."""
+    evaluate = _study(study).evaluator()
 
     def measure(designs: list[Params]) -> Sequence[Measured]:
         """Evaluate designs one after another."""
@@ -108,11 +123,11 @@ def _measure(preset_name: str) -> Callable[[list[Params]], Sequence[Measured]]:
 
 
 @cache
-def _medians(preset_name: str) -> dict[str, float]:
+def _medians(study: str) -> dict[str, float]:
     """The median of each metric over random designs, to four digits."""
-    space = preset(preset_name).problem.space
+    space = _study(study).problem.space
     rows = space.random_rows(N_REFERENCE_DESIGNS, np.random.default_rng(0))
-    found = _measure(preset_name)(space.designs(rows))
+    found = _measure(study)(space.designs(rows))
     medians = {}
     for metric in found[0] or {}:
         values = [float(dict(metrics or {})[metric]) for metrics in found]

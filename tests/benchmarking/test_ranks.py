@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cimbo.benchmarking import problem_sets
+from cimbo.benchmarking import problem_sets, public_functions
 from cimbo.benchmarking.ranks import ranking
 from cimbo.cli.compare import compare
 from cimbo.errors import BadInput
@@ -50,18 +50,18 @@ def test_public_problems_have_the_fronts_of_their_papers():
     assert dtlz7.measure(origin)[0] == pytest.approx({"f1": 0.0, "f2": 0.0, "f3": 6.0})
 
 
-@pytest.mark.parametrize("name", list(problem_sets.PUBLIC_PROBLEMS))
+@pytest.mark.parametrize("name", list(public_functions.PUBLIC_PROBLEMS))
 def test_no_design_of_a_public_problem_beats_its_front(name: str):
     (found,) = problem_sets.find(name)
-    front = [m for m in found.measure(problem_sets.public_front(name)) if m is not None]
+    front = [m for m in found.measure(public_functions.public_front(name)) if m is not None]
     whole = found.volume(front)
     assert whole > 0
     space = found.problem.space
-    near = space.rows(problem_sets.public_front(name))
+    near = space.rows(public_functions.public_front(name))
     rng = np.random.default_rng(0)
     rows = np.concatenate([space.random_rows(500, rng), near, near])
     changed = rng.random(rows.shape) < 0.05  # of random designs it changes nothing that matters
-    rows[changed] = rng.integers(0, problem_sets.N_LEVELS, int(changed.sum()))
+    rows[changed] = rng.integers(0, len(space.choices[0].values), int(changed.sum()))
     others = [m for m in found.measure(space.designs(rows)) if m is not None]
     assert found.volume(front + others) == pytest.approx(whole, rel=1e-12)
 
@@ -69,9 +69,45 @@ def test_no_design_of_a_public_problem_beats_its_front(name: str):
 def test_zdt2_and_zdt6_have_the_fronts_of_their_paper():
     for name in ("zdt2", "zdt6"):
         (found,) = problem_sets.find(name)
-        for metrics in found.measure(problem_sets.public_front(name)):
+        for metrics in found.measure(public_functions.public_front(name)):
             assert metrics is not None
             assert metrics["f2"] == pytest.approx(1.0 - metrics["f1"] ** 2)
+
+
+@pytest.mark.parametrize("name", ["dtlz3", "dtlz4", "dtlz5", "dtlz6"])
+def test_fronts_of_four_functions_lie_on_the_unit_sphere(name: str):
+    (found,) = problem_sets.find(name)
+    for metrics in found.measure(public_functions.public_front(name)):
+        assert metrics is not None
+        assert sum(v**2 for v in metrics.values()) == pytest.approx(1.0)
+        if name in ("dtlz5", "dtlz6"):
+            assert metrics["f1"] == pytest.approx(metrics["f2"])
+
+
+def test_dtlz1_has_a_plane_as_front_zdt4_that_of_zdt1_and_zdt3_its_waves():
+    dtlz1, zdt4, zdt3 = problem_sets.find("dtlz1,zdt4,zdt3")
+    for metrics in dtlz1.measure(public_functions.public_front("dtlz1")):
+        assert sum((metrics or {}).values()) == pytest.approx(0.5)
+    for metrics in zdt4.measure(public_functions.public_front("zdt4")):
+        assert metrics is not None
+        assert metrics["f2"] == pytest.approx(1.0 - np.sqrt(metrics["f1"]))
+    below = [m for m in zdt3.measure(public_functions.public_front("zdt3")) if m and m["f2"] < 0]
+    assert len(below) == 2  # on these levels, of three pieces that go down to -0.77
+    assert min(m["f2"] for m in below) > -0.78
+
+
+@pytest.mark.parametrize("name", list(public_functions.PUBLIC_PROBLEMS))
+def test_levels_do_not_hide_what_makes_a_function_hard(name: str):
+    """Over the levels of one variable that says how far a design is from the front, no objective is constant."""
+    function = public_functions.PUBLIC_PROBLEMS[name]
+    levels = np.linspace(0.0, 1.0, function.levels)
+    x = np.full((function.levels, function.genes), 0.3)
+    x[:, -1] = levels
+    values = function.compute(x)
+    assert (np.ptp(values, axis=0) > 0).any()
+    if name in ("zdt4", "dtlz1", "dtlz3"):  # many local optima
+        steps = np.sign(np.diff(values[:, -1]))
+        assert (np.diff(steps) != 0).sum() >= 4
 
 
 def test_problems_are_found_by_name_and_by_pattern():
