@@ -95,11 +95,16 @@ def search(name: str, method: str, seed: int, asked: argparse.Namespace) -> dict
     return answer
 
 
+def searched_problems() -> list[str]:
+    """The problems of accuracy and latency, and of all costs; ``public_sets.py`` searches those of energy, too."""
+    return [name for name in problem_names() if not name.endswith("-energy")]
+
+
 def wanted_searches(asked: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
     """Seed by seed, so that an early end leaves every method with equally many."""
     for seed in range(asked.seeds):
         for method in asked.methods.split(","):
-            for name in problem_names():
+            for name in searched_problems():
                 yield name, method, seed
 
 
@@ -114,7 +119,7 @@ def peers(asked: argparse.Namespace) -> None:
         runs[key] = search(name, method, seed, asked)
         print(f"{key}: {json.dumps(runs[key])}", flush=True)
         _store(PEERS_FILE, document)
-    document["problems"] = {name: described(name) for name in problem_names()}
+    document["problems"] = {name: described(name) for name in searched_problems()}
     most = largest_common(runs, asked.budget)
     document["summary"] = summary(most, asked.budget)
     document["summary_of_all_methods"] = summary(runs, asked.budget)

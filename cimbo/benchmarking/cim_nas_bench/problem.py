@@ -35,10 +35,10 @@ from cimbo.workloads import network
 Array = NDArray[np.float64]
 
 PREFIX = "cim-nas-bench-"
-LATENCY_QUESTION = "latency"
 ALL_COSTS_QUESTION = "costs"
-QUESTIONS = (LATENCY_QUESTION, ALL_COSTS_QUESTION)
-"""The two problems of each table: accuracy and latency within an area; or accuracy, latency, energy and area."""
+SINGLE_COSTS = {"latency": "latency_ms", "energy": "energy_uj"}
+QUESTIONS = ("latency", ALL_COSTS_QUESTION, "energy")
+"""The problems of each table: accuracy and latency, or energy, within an area; or accuracy, latency, energy and area."""
 
 SMALL_CHIPS: dict[str, tuple[Any, ...]] = {
     "pes": (1, 2, 4, 8),
@@ -200,11 +200,10 @@ def tabular_problem(name: str) -> TabularProblem:
         raise BadInput(f"problem {name!r}", "is unknown", choose_from(name, problem_names()))
     table, question = name.removeprefix(PREFIX).rsplit("-", 1)
     space, rows, values = _all_designs(table)
-    metrics: tuple[str, ...] = ("latency_ms",)
+    metrics: tuple[str, ...] = COSTS
     constraints: tuple[Constraint, ...] = ()
-    if question == ALL_COSTS_QUESTION:
-        metrics = COSTS
-    else:
+    if question != ALL_COSTS_QUESTION:
+        metrics = (SINGLE_COSTS[question],)
         constraints = (Constraint("area_mm2", "<=", _middle(values["area_mm2"])),)
     objectives = [Objective("accuracy", "max", _middle(values["accuracy"]))]
     for metric in metrics:
