@@ -36,54 +36,52 @@ STAGES = (0.1,)  # shares of all images; docs/design/fidelities.md has what othe
 
 
 class KeptHits:
-    """Which of its first images each network and chip classifies rightly, kept in a file a line each."""
+    """Which images each network and chip classifies rightly, as far as it was computed, kept in a file."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._hits: dict[str, np.ndarray] = {}
+    def __init__(self, file: Path, images: int) -> None:
+        self._file, self._n_images = file, images
+        self._known: dict[str, np.ndarray] = {}  # -1 where not computed, (images,)
         if file.exists():
             for line in file.read_text().splitlines():
-                key, count, packed = line.rsplit("\t", 2)
-                bits = np.frombuffer(bytes.fromhex(packed), np.uint8)
-                self._hits[key] = np.unpackbits(bits)[: int(count)].astype(bool)
+                key, numbers, packed = line.rsplit("\t", 2)
+                images_of_line = np.frombuffer(bytes.fromhex(numbers), np.uint16)
+                bits = np.unpackbits(np.frombuffer(bytes.fromhex(packed), np.uint8))
+                self.of(key)[images_of_line] = bits[: len(images_of_line)]
 
-    def first(self, key: str) -> np.ndarray:
-        """The hits of a network and chip that are known, of images from the first."""
-        return self._hits.get(key, np.zeros(0, bool))
+    def of(self, key: str) -> np.ndarray:
+        """1 or 0 for each image, -1 for those not computed, (images,)."""
+        unknown = np.full(self._n_images, -1, np.int8)
+        return self._known.setdefault(key, unknown)
 
-    def append(self, key: str, hits: np.ndarray) -> None:
-        """Keep the hits of the images that follow those known."""
-        joined = np.concatenate([self.first(key), hits])
-        self._hits[key] = joined
+    def add(self, key: str, numbers: np.ndarray, hits: np.ndarray) -> None:
+        """Keep the hits of some images."""
+        self.of(key)[numbers] = hits
+        kept = numbers.astype(np.uint16).tobytes().hex()
         with self._file.open("a") as file:
-            file.write(f"{key}\t{len(joined)}\t{np.packbits(joined).tobytes().hex()}\n")
+            file.write(f"{key}\t{kept}\t{np.packbits(hits).tobytes().hex()}\n")
 
 
-class CountedImages(ShippedAccuracy):
+class KeptAccuracy(ShippedAccuracy):
     """A shipped accuracy that counts its images, and computes none of them twice."""
 
-    def keep(self, hits: KeptHits, images: int) -> None:
-        """Start counting on the first ``images`` of the validation images; what was classified is taken from ``hits``."""
+    def keep(self, hits: KeptHits) -> None:
+        """Start counting; what was classified is taken from ``hits``."""
         object.__setattr__(self, "kept", hits)
         object.__setattr__(self, "n_seen", 0)
-        object.__setattr__(self, "n_images", images)
-
-    def image_count(self, part: str = "validation") -> int:
-        """How many images there are."""
-        return min(self.n_images, super().image_count(part))
 
     def _hits(
-        self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool
+        self, design: Mapping[str, Any], part: str, images: torch.Tensor, *, exact: bool
     ) -> torch.Tensor:
         """As in the base class, from what is kept as far as it reaches."""
         genes = {name: value for name, value in design.items() if name in self.names}
         key = f"{self.supernet} {json.dumps(genes, sort_keys=True)}"
-        object.__setattr__(self, "n_seen", self.n_seen + images.stop - images.start)
-        known = self.kept.first(key)
-        if len(known) < images.stop:
-            rest = slice(len(known), images.stop)
-            self.kept.append(key, super()._hits(design, part, rest, exact=exact).numpy())
-        return torch.from_numpy(self.kept.first(key)[images.start : images.stop].copy())
+        object.__setattr__(self, "n_seen", self.n_seen + len(images))
+        numbers = images.numpy()
+        missing = numbers[self.kept.of(key)[numbers] < 0]
+        if len(missing):
+            found = super()._hits(design, part, torch.from_numpy(missing), exact=exact)
+            self.kept.add(key, missing, found.numpy())
+        return torch.from_numpy(self.kept.of(key)[numbers].astype(bool))
 
 
 def run(
@@ -106,8 +104,8 @@ def run(
     """
     config = preset(network)
     evaluator = replace(config.evaluator(), stages=stages)
-    accuracy = CountedImages(network)
-    accuracy.keep(KeptHits(folder / f"{network}.hits"), images)
+    accuracy = KeptAccuracy(network, images=images)
+    accuracy.keep(KeptHits(folder / f"{network}.hits", images))
     object.__setattr__(accuracy, "names", evaluator.accuracy_genes())
     evaluator.__dict__["_accuracy"] = accuracy
     problem = config.problem
@@ -200,9 +198,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--stages", type=float, nargs="+", default=STAGES, help="shares of all images")
     asked = parser.parse_args()
     asked.folder.mkdir(exist_ok=True)
-    stages = tuple(round(share * asked.images) for share in STAGES)
+    stages = tuple(round(share * asked.images) for share in asked.stages)
     document: dict[str, Any] = {"budget": asked.budget, "images": asked.images, "stages": stages}
     document["runs"] = {}
     if RESULTS_FILE.exists():

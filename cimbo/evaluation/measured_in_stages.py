@@ -8,7 +8,15 @@ from typing import Any
 from cimbo.evaluation.accuracy.answers import ACCURACY
 from cimbo.evaluation.known_accuracies import KnownAccuracies
 from cimbo.evaluation.measured_accuracy import MeasuredAccuracy
-from cimbo.evaluation.racing import IMAGES_NAME, CountedImages, counted, next_stage_cost, raced
+from cimbo.evaluation.racing import (
+    IMAGES_NAME,
+    RIGHT_NAME,
+    CountedImages,
+    RankedAccuracy,
+    counted,
+    next_stage_cost,
+    raced,
+)
 from cimbo.problem.fidelity import Race
 from cimbo.problem.objectives import at_target_fidelity
 from cimbo.problem.space import Params
@@ -37,7 +45,8 @@ class MeasuredInStages(MeasuredAccuracy):
         in_full = self.known.find(design, self.quality_metric)
         if in_full is not None:
             images = counted(self._accuracy, self.accuracy).image_count()
-            return CountedImages.of({**in_full.metrics, IMAGES_NAME: images})
+            accuracy = in_full.metrics[self.quality_metric]
+            return CountedImages.of({ACCURACY: accuracy, IMAGES_NAME: images})
         known = self.parts.find(design, IMAGES_NAME)
         if known is None:
             return CountedImages()
@@ -69,4 +78,8 @@ class MeasuredInStages(MeasuredAccuracy):
         images = metrics.get(IMAGES_NAME, 0.0)
         if images and images > self._images_counted(design).seen:
             part = {ACCURACY: metrics[ACCURACY], IMAGES_NAME: images}
+            if RIGHT_NAME in metrics:
+                part[RIGHT_NAME] = metrics[RIGHT_NAME]
+            elif isinstance(self._accuracy, RankedAccuracy):
+                return  # of an older cimbo, which looked at other images first
             self.parts.add(design, self._declared_genes(), part)

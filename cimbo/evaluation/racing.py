@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from cimbo.errors import BadInput
+from cimbo.problem.calibration import Estimate
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, share_deviation
 from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.problem.space import Params, canonical_key
 
 ACCURACY_METRIC = "accuracy"
 IMAGES_NAME = "accuracy_images"  # beside an accuracy: how many images it was measured on
+# Beside an accuracy that is no share of these images, but estimated from them: how many were classified rightly
+RIGHT_NAME = "accuracy_images_right"
 
 
 @runtime_checkable
@@ -35,6 +38,23 @@ class CountedAccuracy(Protocol):
 
         Returns:
             How many are right.
+        """
+        ...
+
+
+@runtime_checkable
+class RankedAccuracy(CountedAccuracy, Protocol):
+    """A counted accuracy whose first images are chosen so that they say most of what all images would say."""
+
+    def estimate(self, right: int, seen: int) -> Estimate:
+        """Estimates the share of all images that is classified rightly.
+
+        Args:
+            right: How many of the first images are.
+            seen: How many these are, at least one.
+
+        Returns:
+            The share, 0 to 1, with its standard deviation.
         """
         ...
 
@@ -92,6 +112,8 @@ class CountedImages:
         seen = round(metrics.get(IMAGES_NAME, 0.0))
         if not seen:
             return cls()
+        if RIGHT_NAME in metrics:
+            return cls(round(metrics[RIGHT_NAME]), seen)
         return cls(round(metrics[ACCURACY_METRIC] / 100.0 * seen), seen)
 
     def __sub__(self, earlier: CountedImages) -> CountedImages:
@@ -128,11 +150,11 @@ def raced(
         seen = counted_images.seen
         if last <= seen:
             continue
-        if seen and _may_stop(race, design, costs, counted_images, known, total):
+        if seen and _may_stop(source, race, design, costs, counted_images, known):
             break
         right = source.count_right({**fixed, **design}, seen, last)
         counted_images = CountedImages(counted_images.right + right, last)
-    quality = stated(counted_images.right, counted_images.seen, total)
+    quality = stated(source, counted_images)
     # It deviates from nothing; that images are a sample is what the interval says
     if counted_images.seen == total:
         del quality[ACCURACY_METRIC + DEVIATION_SUFFIX]
@@ -155,43 +177,63 @@ def next_stage_cost(seen: int, stages: Sequence[int], total: int) -> float:
 
 
 def _may_stop(
+    source: CountedAccuracy,
     race: Race,
     design: Params,
     costs: Mapping[str, float],
     now: CountedImages,
     before: CountedImages,
-    total: int,
 ) -> bool:
     """Whether a measurement ends with the images that were looked at by ``now``."""
     if race.continued is not None:
         return now.seen > before.seen or canonical_key(design) not in race.continued
     measured = {}
-    # A prediction knows the images from before already
     news = now
-    if race.predicts(design, ACCURACY_METRIC):
+    # A prediction knows the images from before already; those after them are no ranked ones
+    if race.predicts(design, ACCURACY_METRIC) and not isinstance(source, RankedAccuracy):
         news = now - before
     if news.seen:
-        share = news.right / news.seen
-        deviation = 100.0 * share_deviation(share, news.seen, total)
-        measured[ACCURACY_METRIC] = (100.0 * share, deviation)
-    return race.is_hopeless(design, measured, costs, 1.0 - now.seen / total)
+        known = estimated(source, news)
+        measured[ACCURACY_METRIC] = (100.0 * known.mean, 100.0 * known.std)
+    return race.is_hopeless(design, measured, costs, 1.0 - now.seen / source.image_count())
 
 
-def stated(right: int, seen: int, total: int) -> dict[str, float]:
+def estimated(source: CountedAccuracy, images: CountedImages) -> Estimate:
+    """Estimate the share of all images that a design classifies rightly.
+
+    Args:
+        source: What counted.
+        images: What was counted, at least one image.
+
+    Returns:
+        The share, 0 to 1, with its standard deviation: what the source estimates, or the share of the
+        images that were looked at.
+    """
+    if isinstance(source, RankedAccuracy):
+        return source.estimate(images.right, images.seen)
+    share = images.right / images.seen
+    return Estimate(share, share_deviation(share, images.seen, source.image_count()))
+
+
+def stated(source: CountedAccuracy, images: CountedImages) -> dict[str, float]:
     """State an accuracy that was measured on a part of the images, with its error.
 
     Args:
-        right: Images that were classified rightly.
-        seen: Images that were looked at, at least one.
-        total: Images that there are.
+        source: What counted.
+        images: What was counted, at least one image.
 
     Returns:
         The accuracy in percent, its fidelity (the fraction of the images that were looked at), its
-        standard deviation around the accuracy on all images in points, and the number of images.
+        standard deviation around the accuracy on all images in points, and the number of images;
+        and that of right answers, where the accuracy is estimated from them.
     """
-    return {
-        ACCURACY_METRIC: 100.0 * right / seen,
-        ACCURACY_METRIC + FIDELITY_SUFFIX: seen / total,
-        ACCURACY_METRIC + DEVIATION_SUFFIX: 100.0 * share_deviation(right / seen, seen, total),
-        IMAGES_NAME: float(seen),
+    known = estimated(source, images)
+    metrics = {
+        ACCURACY_METRIC: 100.0 * known.mean,
+        ACCURACY_METRIC + FIDELITY_SUFFIX: images.seen / source.image_count(),
+        ACCURACY_METRIC + DEVIATION_SUFFIX: 100.0 * known.std,
+        IMAGES_NAME: float(images.seen),
     }
+    if isinstance(source, RankedAccuracy):
+        metrics[RIGHT_NAME] = float(images.right)
+    return metrics

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from cimbo import _data
 from cimbo.errors import BadInput
 from cimbo.evaluation.array_forms import FormDifference
+from cimbo.evaluation.image_ranking import ImageRanking, shipped_ranking
 from cimbo.hardware.array_description import USUAL_CONDITIONS
 from cimbo.hardware.cell_errors import ArrayConditions
+from cimbo.problem.calibration import Estimate
 from cimbo.problem.scalars import integer
 from cimbo.supernets.array_instance import ACCURACY_GENES, N_DIES, ArrayInstance, arrays
 from cimbo.supernets.deployment import Deployed
@@ -125,7 +127,7 @@ class ShippedAccuracy:
         count = self.image_count(part)
         last = count if images is None else min(images, count)
         is_exact = self._is_bit_accurate if exact is None else exact
-        return self._hits(design, part, slice(0, last), exact=is_exact)
+        return self._hits(design, part, torch.arange(last), exact=is_exact)
 
     @property
     def _is_bit_accurate(self) -> bool:
@@ -169,34 +171,54 @@ class ShippedAccuracy:
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
         """Counts the validation images of a stretch that are classified rightly.
 
-        Counts of consecutive stretches add up to what `measure` counts: each image meets the same
-        chip.
+        Images come in the order of their ranking: first those that tell sub-networks apart. Counts of
+        consecutive stretches add up to what `measure` counts: each image meets the same chip.
 
         Args:
             design: Genes of a network and of a chip.
-            first: Number of the first image.
-            last: Number of the image after the last.
+            first: Rank of the first image, from 0.
+            last: Rank of the image after the last.
 
         Returns:
             How many are right.
         """
-        stretch = slice(first, last)
+        numbers = torch.from_numpy(self.ranking.order[first:last])
         exact = self._is_bit_accurate
-        return int(self._hits(design, "validation", stretch, exact=exact).sum())
+        return int(self._hits(design, "validation", numbers, exact=exact).sum())
 
-    def _hits(self, design: Mapping[str, Any], part: str, images: slice, *, exact: bool) -> Tensor:
-        """Tell which images of a stretch are classified rightly.
+    def estimate(self, right: int, seen: int) -> Estimate:
+        """Estimates the share of all validation images that is classified rightly.
 
-        Image i of a part is classified by die i modulo the number of dies, whatever the stretch.
+        Args:
+            right: How many of the first ``seen`` images by rank are.
+            seen: How many images were looked at, at least one.
+
+        Returns:
+            The share, 0 to 1, with its standard deviation (`cimbo.evaluation.image_ranking`).
+        """
+        return self.ranking.estimate(right, seen)
+
+    @property
+    def ranking(self) -> ImageRanking:
+        """The ranking of the validation images that count."""
+        return shipped_ranking(self.supernet, self.image_count())
+
+    def _hits(
+        self, design: Mapping[str, Any], part: str, images: Tensor, *, exact: bool
+    ) -> Tensor:
+        """Tell which images are classified rightly.
+
+        Image i of a part is classified by die i modulo the number of dies, whatever other images are
+        looked at.
 
         Args:
             design: Genes of a network and of a chip.
             part: "validation" or "test".
-            images: The stretch, with a start.
+            images: Their numbers in the part, (images,).
             exact: Whether arrays are bit-accurate.
 
         Returns:
-            True or False for each image of the stretch, (images,).
+            True or False for each image, (images,).
         """
         chip = self.chip_of(design, part)
         n_dies = chip.n_dies if chip else 1
@@ -204,9 +226,8 @@ class ShippedAccuracy:
         hits = torch.zeros(len(labels), dtype=torch.bool)
         with torch.inference_mode():
             for number in range(n_dies):
-                # Positions in the stretch of the images that belong to this die.
-                own = slice((number - images.start) % n_dies, None, n_dies)
-                if own.start >= len(labels):
+                own = images % n_dies == number
+                if not own.any():
                     continue
                 ready = self._on_die(design, chip, number, exact=exact)
                 hits[own] = logits(ready, pixels[own]).argmax(1) == labels[own]
