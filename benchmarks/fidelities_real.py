@@ -198,7 +198,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--budget", type=int, default=200)
-    parser.add_argument("--stages", type=float, nargs="+", default=STAGES, help="shares of all images")
+    parser.add_argument(
+        "--stages", type=float, nargs="+", default=STAGES, help="shares of all images"
+    )
     asked = parser.parse_args()
     asked.folder.mkdir(exist_ok=True)
     stages = tuple(round(share * asked.images) for share in asked.stages)

@@ -1,4 +1,4 @@
-"""Which validation images sub-networks of a shipped super-network classify rightly: what tells them apart comes first in stages.
+"""Which validation images sub-networks of a shipped super-network classify rightly, so that stages can rank the images.
 
     OMP_NUM_THREADS=1 python benchmarks/reference_hits.py [NETWORK ...]    # writes data/supernets/NETWORK-hits.npy
 

@@ -86,8 +86,14 @@ def check_stages(source: CountedAccuracy, stages: Sequence[int]) -> None:
         stages: Numbers of images, ascending.
 
     Raises:
-        BadInput: When the last stage looks at all images, or at more than there are.
+        BadInput: When the last stage looks at all images, or at more than there are; or a stage ends
+            within images that the source can only look at together.
     """
+    at_once = getattr(source, "images_at_once", 1)
+    for stage in stages:
+        if stage % at_once:
+            what = f"has a stage of {stage} images, and {at_once} are looked at together"
+            raise BadInput("fidelity", what, f"use {max(stage // at_once, 1) * at_once}")
     total = source.image_count()
     if stages[-1] >= total:
         what = f"has a stage of {stages[-1]} images, and there are {total}"

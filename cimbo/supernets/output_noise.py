@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cimbo.hardware.array_description import ArrayDescription
+from cimbo.supernets.array_instance import arrays
 from cimbo.supernets.bit_accurate import BitAccurateMVM
 from cimbo.supernets.die import N_CALIBRATION_INPUTS
 from cimbo.supernets.noise_bank import stretch
@@ -119,3 +122,22 @@ def signal_to_noise_db(ideal: Tensor, delivered: Tensor) -> float:
     """
     error = max((delivered - ideal).square().mean().item(), 1e-300)
     return 10 * math.log10(ideal.var().item() / error)
+
+
+def noise_of_chip(chip: Mapping[str, Any], seed: int) -> OutputNoise | None:
+    """Makes the noise that the arrays of a chip add to a product.
+
+    Args:
+        chip: Genes of the chip; others are ignored.
+        seed: What the noise is drawn from.
+
+    Returns:
+        The noise; None where the arrays are digital or nothing is known of a chip.
+
+    Raises:
+        BadInput: When the genes describe no array that can be built.
+    """
+    made = arrays(chip, 0, ideal=True)
+    if made is None or made.array.is_digital:
+        return None
+    return OutputNoise(made.array, torch.Generator().manual_seed(seed))

@@ -15,10 +15,12 @@ from safetensors.torch import save_file
 
 from cimbo import BadInput
 from cimbo.cli import run
-from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy, converters
+from cimbo.evaluation.accuracy.checkpoint import CheckpointAccuracy
+from cimbo.evaluation.racing import check_stages
 from cimbo.supernets import image_inputs, imagenet
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
+from cimbo.supernets.output_noise import noise_of_chip
 from cimbo.supernets.preprocessing import NAMED_NORMALISATIONS
 from cimbo.supernets.published_weights import elastic
 from cimbo.workloads import network
@@ -176,14 +178,14 @@ def test_converters_add_the_noise_of_uniform_rounding_and_digital_arrays_none():
     x, rows = torch.randn(4000, 64), 64
     for bits in (4, 5):
         chip = {"adc_bits": bits, "rows": rows, "cell_bits": 8, "dac_bits": 8}  # nothing is sliced
-        found = converters(chip, 1).product(x, rows)
+        found = noise_of_chip(chip, 1).product(x, rows)
         step = 2 * 4.0 * x.std() / 2**bits  # one block: the whole product is converted at once
         rounded = (x / step).round().clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) * step
         # A layer's columns differ and share one range, so that their error is a little larger than one column's alone.
         assert 1.0 < (found - x).std().item() / (rounded - x).std().item() < 1.1
-        assert torch.equal(found, converters(chip, 1).product(x, rows))
-        assert not torch.equal(found, converters(chip, 2).product(x, rows))
-    assert converters({"adc_bits": 4, "array": "digital_sram"}, 1) is None
+        assert torch.equal(found, noise_of_chip(chip, 1).product(x, rows))
+        assert not torch.equal(found, noise_of_chip(chip, 2).product(x, rows))
+    assert noise_of_chip({"adc_bits": 4, "array": "digital_sram"}, 1) is None
 
 
 # ---- images ---------------------------------------------------------------------------------------------------------
@@ -312,6 +314,40 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(checkpoint, tmp_pat
     low, high = source.interval(whole)
     assert low <= whole <= high
     assert high - low > 30  # eight images say little, and that is said
+
+
+def test_stages_of_batches_add_up_to_the_whole_measurement(checkpoint, tmp_path):
+    options = {**checkpoint, **SMALL}
+    design = network("ofa-mobilenetv3").smallest() | {"adc_bits": 4, "rows": 64}
+    one = CheckpointAccuracy("ofa-mobilenetv3", **options, cache=str(tmp_path / "one.jsonl"))
+    other = CheckpointAccuracy("ofa-mobilenetv3", **options, cache=str(tmp_path / "other.jsonl"))
+    assert one.image_count() == 8
+    parts = [one.count_right(design, 0, 4), one.count_right(design, 4, 8)]
+    assert 100 * sum(parts) / 8 == one.measure(design) == other.measure(design)
+    check_stages(one, (4,))
+    with pytest.raises(BadInput, match="a stage of 6 images, and 4 are looked at together; use 4"):
+        check_stages(one, (6,))
+
+
+def test_stages_refuse_images_that_cannot_be_read(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    for number in range(24):
+        folder = tmp_path / "data" / f"n{number % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(folder / f"{number}.png")
+    weights = plain.Weights()
+    plain.mobilenet_v3(weights, torch.zeros(1, 3, 32, 32), classes=3)
+    path = str(saved(tmp_path / "w.pth", weights))
+    source = CheckpointAccuracy(
+        "ofa-mobilenetv3", path, str(tmp_path / "data"), **SMALL, cache=str(tmp_path / "c.jsonl")
+    )
+    files = sorted((tmp_path / "data").rglob("*.png"))
+    files[source.parts["validation"][5]].write_bytes(b"no image")
+    design = network("ofa-mobilenetv3").smallest()
+    assert source.count_right(design, 0, 4) in range(5)
+    with pytest.raises(BadInput, match="has 1 files that cannot be read, and stages need all"):
+        source.count_right(design, 4, 8)
 
 
 def test_answers_are_kept_by_the_content_of_weights_and_images(checkpoint, tmp_path):

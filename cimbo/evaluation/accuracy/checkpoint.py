@@ -21,12 +21,12 @@ from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.evaluation.accuracy.checkpoint_inputs import ImageInputs, SentenceInputs, inputs_of
 from cimbo.evaluation.accuracy.published import PublishedLargest, of_largest
-from cimbo.supernets.array_instance import ACCURACY_GENES, arrays
-from cimbo.supernets.elastic import ArrayNonideality, set_effect
+from cimbo.supernets.array_instance import ACCURACY_GENES
+from cimbo.supernets.elastic import set_effect
 from cimbo.supernets.imagenet import UnreadableImage
 from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
-from cimbo.supernets.output_noise import OutputNoise
+from cimbo.supernets.output_noise import noise_of_chip
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
 from cimbo.workloads import network
 
@@ -123,22 +123,73 @@ class CheckpointAccuracy:
         Raises:
             BadInput: When no image can be read.
         """
-        index, tally, key = self.parts[part], Tally(Path(self.cache)), self._key(design, part)
-        done, ready = tally.known(key), False
-        for start in range(0, len(index), self.batch):
-            if start in done:
-                continue
-            if not ready:
-                self._calibrate(design)
-                ready = True
-            batch = index[start : start + self.batch]
-            right, count = self._right_of_readable(design, batch, f"{part} {start}")
-            tally.add(key, start, right, count)
-            done[start] = (right, count)
-        if not any(count for _, count in done.values()):
+        right, count = self._counted(design, part, 0, len(self.parts[part]))
+        if not count:
             raise BadInput(self.data, "holds no image that can be read", "replace the files")
-        all_right = sum(right for right, _ in done.values())
-        return 100 * all_right / sum(count for _, count in done.values())
+        return 100 * right / count
+
+    def image_count(self) -> int:
+        """Counts the validation images."""
+        return len(self.parts["validation"])
+
+    @property
+    def images_at_once(self) -> int:
+        """Stages end with a batch: each batch has one draw of the noise, whatever the stages."""
+        return self.batch
+
+    def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
+        """Counts the validation images of a stretch that are classified rightly.
+
+        Args:
+            design: Genes of a network and of a chip.
+            first: Place of the first image, a multiple of the batch.
+            last: Place of the image after the last.
+
+        Returns:
+            How many are right.
+
+        Raises:
+            BadInput: When an image cannot be read: stages would count it, and `measure` does not.
+        """
+        right, count = self._counted(design, "validation", first, last)
+        if count < last - first:
+            what = f"has {last - first - count} files that cannot be read, and stages need all"
+            raise BadInput(self.data, what, "replace them, or leave out [[fidelity]]")
+        return right
+
+    def _counted(
+        self, design: Mapping[str, Any], part: str, first: int, last: int
+    ) -> tuple[int, int]:
+        """Count right answers batch by batch; those known already are not asked for again.
+
+        Args:
+            design: Genes of a network and of a chip.
+            part: "validation" or "test".
+            first: Place of the first image, a multiple of the batch.
+            last: Place of the image after the last.
+
+        Returns:
+            How many images are right, and how many can be read.
+        """
+        index, tally, key = (
+            self.parts[part][:last],
+            Tally(Path(self.cache)),
+            self._key(design, part),
+        )
+        known, is_ready = tally.known(key), False
+        all_right = all_count = 0
+        for start in range(first, last, self.batch):
+            if start not in known:
+                if not is_ready:
+                    self._calibrate(design)
+                    is_ready = True
+                batch = index[start : start + self.batch]
+                known[start] = self._right_of_readable(design, batch, f"{part} {start}")
+                tally.add(key, start, *known[start])
+            right, count = known[start]
+            all_right += right
+            all_count += count
+        return all_right, all_count
 
     def _right_of_readable(
         self, design: Mapping[str, Any], batch: NDArray[np.int64], about: str
@@ -316,7 +367,7 @@ class CheckpointAccuracy:
             How many are correct.
         """
         seed = int.from_bytes(hashlib.blake2b(about.encode(), digest_size=4).digest(), "big")
-        set_effect(self._module, converters(design, seed))
+        set_effect(self._module, noise_of_chip(design, seed))
         pixels = self._pixels(self._source, index, design)
         rounded = self.precision == "bfloat16"
         with torch.autocast(self.device, torch.bfloat16, enabled=rounded):
@@ -361,25 +412,6 @@ class CheckpointAccuracy:
             if not k.startswith("_") and k not in ("parts", "inputs"):
                 state[k] = v
         return state
-
-
-def converters(chip: Mapping[str, Any], seed: int) -> ArrayNonideality | None:
-    """Makes the noise that the arrays of a chip add to a product.
-
-    Args:
-        chip: Genes of the chip; others are ignored.
-        seed: What the noise is drawn from.
-
-    Returns:
-        The noise; None where the arrays are digital or nothing is known of a chip.
-
-    Raises:
-        BadInput: When the genes describe no array that can be built.
-    """
-    made = arrays(chip, 0, ideal=True)
-    if made is None or made.array.is_digital:
-        return None
-    return OutputNoise(made.array, torch.Generator().manual_seed(seed))
 
 
 @cache

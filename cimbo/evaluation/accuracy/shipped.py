@@ -203,9 +203,7 @@ class ShippedAccuracy:
         """The ranking of the validation images that count."""
         return shipped_ranking(self.supernet, self.image_count())
 
-    def _hits(
-        self, design: Mapping[str, Any], part: str, images: Tensor, *, exact: bool
-    ) -> Tensor:
+    def _hits(self, design: Mapping[str, Any], part: str, images: Tensor, *, exact: bool) -> Tensor:
         """Tell which images are classified rightly.
 
         Image i of a part is classified by die i modulo the number of dies, whatever other images are
