@@ -63,7 +63,7 @@ class ImageRanking:
         share = line.at(right)
         variance = line.variance_at(right, self._error_of_left_out(seen))
         if right < line.least:
-            share, variance = _perhaps_failing(line, right, variance)
+            share, variance = _perhaps_failing(line, right, seen, variance)
         return Estimate(float(np.clip(share, 0.0, 1.0)), float(np.sqrt(variance)))
 
     @cache  # noqa: B019 - rankings live as long as the process
@@ -129,16 +129,18 @@ class _Line:
         return error**2 * (1 + (count - self.mean_count) ** 2 / self.scatter)
 
 
-def _perhaps_failing(line: _Line, right: int, variance: float) -> tuple[float, float]:
+def _perhaps_failing(line: _Line, right: int, seen: int, variance: float) -> tuple[float, float]:
     """Estimate the share of a network that is worse on the first images than every reference.
 
     It may be a somewhat worse network of their kind: then the line holds. Or it fails, on a chip whose
-    converters are too coarse: then it fails also where all references agree, and its share falls with
-    the count of right answers. The fewer of these, the less likely the line.
+    converters are too coarse: then it fails also where all references agree. It answers these images no
+    worse than the first ones, and its share of all falls at least with the count of right answers: the
+    middle of both is taken. The fewer right answers, the less likely the line.
 
     Args:
         line: The line of the references.
         right: The count of right answers, below that of every reference.
+        seen: How many images were looked at.
         variance: Of the share around the line.
 
     Returns:
@@ -146,13 +148,12 @@ def _perhaps_failing(line: _Line, right: int, variance: float) -> tuple[float, f
     """
     below = (line.least - right) / line.spread if line.spread else np.inf
     weight = float(np.exp(-(below**2) / 2))
-    failing = line.at(line.least) * right / line.least
-    gap = line.at(right) - failing
-    # Of a failing network little is known but that its share lies between 0 and 1
-    variance_failing = (failing * (1 - failing)) ** 2
+    lowest, highest = right / seen, line.at(line.least) * right / line.least
+    failing = (lowest + highest) / 2
+    variance_failing = ((highest - lowest) / 2) ** 2
     mean = weight * line.at(right) + (1 - weight) * failing
     within = weight * variance + (1 - weight) * variance_failing
-    return mean, within + weight * (1 - weight) * gap**2
+    return mean, within + weight * (1 - weight) * (line.at(right) - failing) ** 2
 
 
 def _ranked(hits: Hits) -> Numbers:
