@@ -6,24 +6,33 @@ Sets: generated test problems on which all these methods made 200 evaluations (`
 ``public_sets.py``. A problem counts once, with the median over the seeds that all methods have. CIM-NAS-Bench after 50
 evaluations has more seeds in ``cim_nas_bench_peers.json``, which are used then.
 
+Three tests at 5 %, each of all other methods against cimbo: Nemenyi's critical difference of mean ranks, which counts the
+comparisons of the others among themselves too; z-tests of mean ranks with cimbo as the control, two-sided; and Wilcoxon's
+signed ranks, one-sided, of `ranking`. The last two are corrected by Holm's method.
+
 Together: all problems of all sets; and once more with one problem of each network, as two of the same network are alike.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cimbo.benchmarking.ranks import ranking
+from cimbo.benchmarking.ranks import SIGNIFICANCE_LEVEL, against_control, ranking
 
 HERE = Path(__file__).parent
 METHODS = ("random", "nsga2", "moead", "tpe", "linas", "cimbo")
 CHECKPOINTS = (50, 100, 200)
 PUBLIC_SETS = ("test_functions", "cim_nas_bench", "published_accuracies")
-TWIN_ENDING = "-costs"  # of problems that share network and chips with one of another ending
+TWIN_ENDINGS = (
+    "-costs",
+    "-energy",
+)  # of problems that share network and chips with one of another ending
+FIRST_ENDINGS = ("-latency", "-speed")
 Results = dict[str, dict[str, float]]  # problem -> method -> result
 Seeds = dict[str, dict[str, dict[str, float]]]  # problem -> method -> seed -> result
 
@@ -82,7 +91,7 @@ def compared(problems: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
     Returns:
         How many problems; on how many each other method is ahead of cimbo, or as good; mean ranks
-        with their tests.
+        with their tests; and of each test whether it tells cimbo from all other methods, as the better one.
     """
     ahead, level = {}, {}
     for method in METHODS:
@@ -90,11 +99,23 @@ def compared(problems: Sequence[Mapping[str, float]]) -> dict[str, Any]:
             ahead[method] = sum(results[method] > results["cimbo"] for results in problems)
             level[method] = sum(results[method] == results["cimbo"] for results in problems)
     table = {method: [results[method] for results in problems] for method in METHODS}
+    ranked = ranking(table)
+    control_p = against_control(table, "cimbo")
+    ranks = dict(zip(ranked.methods, ranked.mean_rank, strict=True))
+    second = min(ranks[method] for method in METHODS if method != "cimbo")
+    is_first = ranks["cimbo"] < second
+    tested = [p for p in ranked.worse_p if p is not None]
     return {
         "problems": len(problems),
         "ahead_of_cimbo": ahead,
         "level_with_cimbo": level,
-        **ranking(table).to_json(),
+        **ranked.to_json(),
+        "p_of_control": control_p,
+        "is_better_than_all": {
+            "nemenyi": second - ranks["cimbo"] > (ranked.critical_difference or math.inf),
+            "control": is_first and max(control_p.values()) < SIGNIFICANCE_LEVEL,
+            "wilcoxon": is_first and max(tested, default=1.0) < SIGNIFICANCE_LEVEL,
+        },
     }
 
 
@@ -110,11 +131,13 @@ def results_by_set(after: int) -> dict[str, Results]:
 
 
 def has_twin(problem: str, others: Iterable[str]) -> bool:
-    """Whether a problem with all costs stands beside one of the same network and chips with fewer."""
-    if not problem.endswith(TWIN_ENDING):
-        return False
-    stem = problem.removesuffix(TWIN_ENDING)
-    return any(other != problem and other.startswith(f"{stem}-") for other in others)
+    """Whether a problem stands beside that of accuracy and speed of the same network and chips."""
+    for ending in TWIN_ENDINGS:
+        if problem.endswith(ending):
+            stem = problem.removesuffix(ending)
+            firsts = [f"{stem}{first}" for first in FIRST_ENDINGS]
+            return any(other in firsts for other in others)
+    return False
 
 
 def _read(name: str) -> Any:

@@ -1,7 +1,8 @@
 """Ranks of methods over several problems, with tests of significance.
 
 Demsar 2006, "Statistical comparisons of classifiers over multiple data sets": Friedman's test over the ranks, Nemenyi's
-critical difference, and Wilcoxon's signed ranks of the best method against each other one, with Holm's correction.
+critical difference, Wilcoxon's signed ranks of the best method against each other one, and z-tests of mean ranks against those
+of a control, both with Holm's correction.
 """
 
 from __future__ import annotations
@@ -63,11 +64,9 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
     Returns:
         The ranking.
     """
-    from scipy.stats import rankdata
-
     names = list(results)
     table = np.array([results[name] for name in names], float).T
-    ranks = np.stack([rankdata(-row) for row in table]).mean(0)
+    ranks = _mean_ranks(table)
     order = np.argsort(ranks, kind="stable")
     n_problems, n_methods = table.shape
     friedman_p = None
@@ -85,6 +84,40 @@ def ranking(results: Mapping[str, Sequence[float]]) -> Ranking:
         critical_difference=critical_difference,
         worse_p=worse_p,
     )
+
+
+def against_control(results: Mapping[str, Sequence[float]], control: str) -> dict[str, float]:
+    """Test whether the mean rank of each method differs from that of one chosen beforehand.
+
+    With k methods on n problems the difference of two mean ranks has the standard error sqrt(k (k + 1) / 6 n) where
+    methods are equally good (Demsar 2006, section 3.2.2); the tests are two-sided.
+
+    Args:
+        results: Method -> its result on each problem, in the same order of problems; more is better.
+        control: The method that the others are compared with.
+
+    Returns:
+        For each other method the p-value that the two are equally good, corrected by Holm's method.
+    """
+    from scipy.stats import norm
+
+    names = list(results)
+    ranks = _mean_ranks(np.array([results[name] for name in names], float).T)
+    n_problems = len(results[control])
+    error = np.sqrt(len(names) * (len(names) + 1) / (6.0 * n_problems))
+    others = [i for i, name in enumerate(names) if name != control]
+    p_values = []
+    for i in others:
+        z = abs(ranks[i] - ranks[names.index(control)]) / error
+        p_values.append(float(2.0 * norm.sf(z)))
+    return dict(zip((names[i] for i in others), _holm(p_values), strict=True))
+
+
+def _mean_ranks(table: Array) -> Array:
+    """Mean rank (methods,) of results (problems, methods); 1 is the best."""
+    from scipy.stats import rankdata
+
+    return np.stack([rankdata(-row) for row in table]).mean(0)
 
 
 def _friedman(table: Array) -> float | None:

@@ -97,18 +97,6 @@ def _on_generated_problems(summary: str, half: int, full: int) -> str:
     return markdown([*head, "worst decile", "ahead of cimbo", "p"], rows)
 
 
-def timed_methods() -> str:
-    """How far slow methods came on one generated problem in a limited time."""
-    rows = []
-    for name, found in benchmark("generated_test.json")["timed"].items():
-        method, problem, _ = name.split(":")
-        shares = [str(found["shares"].get(n, "")) for n in ("25", "50", "100", "200")]
-        cells = [str(found["evaluations"]), f"{found['overhead_s']:.2f}", *shares]
-        rows.append([BENCH_METHOD_WORDS[method], problem, *cells])
-    head = ["method", "problem", "evaluations", "CPU-s each"]
-    return markdown([*head, *(f"share after {n}" for n in (25, 50, 100, 200))], rows)
-
-
 SET_WORDS = {
     "generated": "generated problems",
     "test_functions": "test functions",
@@ -117,6 +105,9 @@ SET_WORDS = {
     "all": "**all**",
     "all_without_twins": "all, one problem a network",
 }
+
+
+TEST_WORDS = {"wilcoxon": "Wilcoxon", "control": "ranks", "nemenyi": "Nemenyi"}
 
 
 def search_ranks() -> str:
@@ -142,10 +133,36 @@ def search_ranks() -> str:
                     *ranks,
                     ", ".join(ahead) or "none",
                     largest,
+                    _tests_passed(each["is_better_than_all"]),
                 ]
             )
     head = ["set", "problems", "after", *(BENCH_METHOD_WORDS[name] for name in names)]
-    return markdown([*head, "ahead of cimbo on", "largest p"], rows)
+    return markdown([*head, "ahead of cimbo on", "largest p", "better than each at 5 %"], rows)
+
+
+def _tests_passed(is_better: dict[str, bool]) -> str:
+    """Which tests tell cimbo from every other method."""
+    passed = [word for test, word in TEST_WORDS.items() if is_better[test]]
+    if len(passed) == len(TEST_WORDS):
+        return "yes"
+    return ", ".join(passed) or "no"
+
+
+def slow_peers() -> str:
+    """Slow methods on a sample of all sets in a limited time, beside cimbo after as many evaluations."""
+    rows = []
+    for found in benchmark("slow_peers.json")["summary"]:
+        evaluations = str(found["evaluations_least"])
+        if found["evaluations_most"] > found["evaluations_least"]:
+            evaluations += f" to {found['evaluations_most']}"
+        shares = [f"{found[key]:.2f}" for key in ("share", "cimbo_share")]
+        ahead = f"{found['ahead']} of {found['problems']}"
+        if found["level"]:
+            ahead += f", level on {found['level']}"
+        names = [BENCH_METHOD_WORDS[found["method"]], SET_WORDS[found["set"]]]
+        rows.append([*names, evaluations, f"{found['overhead_s']:.2f}", *shares, ahead])
+    head = ["method", "problems", "evaluations", "CPU-s each", "median share"]
+    return markdown([*head, "cimbo's after as many", "ahead of cimbo on"], rows)
 
 
 def cim_nas_bench_limited() -> str:
@@ -232,7 +249,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search-ranks": search_ranks,
     "generated-test": generated_test,
     "generated-test-more": generated_test_more,
-    "timed-methods": timed_methods,
+    "slow-peers": slow_peers,
     "methods": methods,
     "search-trials": search_trials,
 }

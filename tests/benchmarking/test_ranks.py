@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cimbo.benchmarking import problem_sets, public_functions
-from cimbo.benchmarking.ranks import ranking
+from cimbo.benchmarking.ranks import against_control, ranking
 from cimbo.cli.compare import compare
 from cimbo.errors import BadInput
 
@@ -29,6 +29,19 @@ def test_a_method_that_is_best_everywhere_has_rank_one_and_small_chances():
     # Wilcoxon, all ten differences of one sign: 2^-10; Holm doubles the smaller of two.
     assert found.worse_p[0] is None
     assert found.worse_p[1:] == pytest.approx((2.0**-9, 2.0**-9))
+
+
+def test_ranks_against_a_control_are_z_tests_that_holm_corrects():
+    base = np.linspace(0.2, 0.8, 10)
+    results = {"worst": base - 0.1, "best": base + 0.1, "middle": base}
+    # Ranks 1, 2, 3 with a standard error of sqrt(3 * 4 / 60): z is sqrt(5) and sqrt(20). Holm doubles the smaller p.
+    found = against_control(results, "best")
+    assert list(found) == ["worst", "middle"]
+    assert found["middle"] == pytest.approx(0.025347, rel=1e-4)  # tables: 2 (1 - Phi(2.236))
+    assert found["worst"] == pytest.approx(2 * 7.7442e-6, rel=1e-4)
+    # The direction does not matter, and equal methods are equal.
+    assert against_control(results, "worst")["middle"] == pytest.approx(found["middle"])
+    assert against_control({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]}, "a") == {"b": 1.0}
 
 
 def test_equal_methods_share_their_rank_and_two_problems_are_not_tested():
