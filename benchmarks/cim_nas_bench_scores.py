@@ -27,7 +27,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from generated_test import TimeLimited
+from slow_peers import TimeLimited
 
 import predictors
 from cimbo.benchmarking import cim_nas_bench, runner, start

@@ -1,29 +1,26 @@
 """Search methods on the generated test problems, which no choice of cimbo was made on: one seed, 100 or 200 evaluations.
 
     OMP_NUM_THREADS=1 python benchmarks/generated_test.py [--budget 100] [--problems test-00 ...] [--methods ...]
-    OMP_NUM_THREADS=1 python benchmarks/generated_test.py --problems test-00 --methods botorch ax --limit-s 180
 
 A share is the true hypervolume, without noise, of the designs that a method measured, of the largest known
 (``cimbo/benchmarking/generated/references.json``). Every metric is learned. Each run is written to generated_test.json as soon
 as it is done, and is not run again. At the end: median and worst decile of each method's shares, on how many problems a method
 is ahead of cimbo, and mean ranks with the tests of ``cimbo compare``, over the problems on which all these methods ran.
 
-``--limit-s`` ends a method after so many CPU seconds; how many evaluations it came to stands in the file under ``timed``.
+Methods that take seconds for a proposal: ``slow_peers.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cimbo.benchmarking import generated, runner, start
-from cimbo.benchmarking.method import Measured, Peer, Task
+from cimbo.benchmarking.method import Measured, Task
 from cimbo.benchmarking.ranks import ranking
 from cimbo.problem.space import Params
 
@@ -34,41 +31,7 @@ METHODS = ("random", "nsga2", "tpe", "cimbo")
 Runs = dict[str, dict[str, dict[str, Any]]]  # budget and problem -> method -> run
 
 
-class TimeLimited:
-    """A method that has no more designs once it has taken so many CPU seconds."""
-
-    def __init__(self, peer: Peer, limit_s: float) -> None:
-        self._peer, self._end = peer, time.process_time() + limit_s
-
-    def ask(self, n: int) -> list[Params]:
-        """Ask the method, while there is time."""
-        if time.process_time() > self._end:
-            return []
-        return self._peer.ask(n)
-
-    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
-        """Tell the method."""
-        self._peer.tell(designs, measured)
-
-
-def timed(name: str, method: str, budget: int, seed: int, limit_s: float) -> dict[str, Any]:
-    """Search one problem by one method for so many CPU seconds.
-
-    Args:
-        name: Name of a generated problem.
-        method: Name of a method of ``cimbo compare``.
-        budget: How many evaluations at most.
-        seed: Of the method.
-        limit_s: CPU seconds after which no further designs are asked for.
-
-    Returns:
-        How many evaluations it came to, CPU seconds an evaluation, and shares as `run` has them.
-    """
-    found = run(name, method, budget, seed, limit_s)
-    return {"problem": name, "limit_s": limit_s, **found}
-
-
-def run(name: str, method: str, budget: int, seed: int, limit_s: float = np.inf) -> dict[str, Any]:
+def run(name: str, method: str, budget: int, seed: int) -> dict[str, Any]:
     """Search one problem by one method.
 
     Args:
@@ -76,11 +39,9 @@ def run(name: str, method: str, budget: int, seed: int, limit_s: float = np.inf)
         method: Name of a method of ``cimbo compare``.
         budget: How many evaluations.
         seed: Of the method.
-        limit_s: CPU seconds after which no further designs are asked for.
 
     Returns:
         Shares of the best known hypervolume by number of evaluations, and CPU seconds an evaluation.
-        With a limit also how many evaluations were made, and the share after all of them.
     """
     problem = generated.generated(name)
     evaluated: list[Params] = []
@@ -89,17 +50,13 @@ def run(name: str, method: str, budget: int, seed: int, limit_s: float = np.inf)
         evaluated.extend(designs)
         return list(problem.measure(designs))
 
-    peer: Peer = TimeLimited(start(method, Task(problem.problem, seed)), limit_s)
+    peer = start(method, Task(problem.problem, seed))
     _, overhead_s = runner.race(peer, measure, budget, BATCH_SIZE)
     shares = {}
     for n in CHECKPOINTS:
-        if n <= (len(evaluated) if np.isfinite(limit_s) else budget):
+        if n <= budget:
             shares[str(n)] = round(problem.share(evaluated[:n]), 4)
-    found = {"shares": shares, "overhead_s": round(overhead_s, 3)}
-    if np.isfinite(limit_s):
-        found["evaluations"] = len(evaluated)
-        found["share_at_end"] = round(problem.share(evaluated), 4)
-    return found
+    return {"shares": shares, "overhead_s": round(overhead_s, 3)}
 
 
 def summary(runs: Runs, methods: list[str], budget: int) -> dict[str, Any]:
@@ -166,15 +123,11 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit-s", type=float, default=None, help="CPU seconds of a method")
     asked = parser.parse_args()
     document: dict[str, Any] = {"runs": {}}
     if RESULTS_FILE.exists():
         document = json.loads(RESULTS_FILE.read_text())
     runs: Runs = document["runs"]
-    if asked.limit_s:
-        _run_timed(document, asked)
-        return
     for name in asked.problems:
         found = runs.setdefault(f"{asked.budget}:{name}:{asked.seed}", {})
         for method in asked.methods:
@@ -189,17 +142,6 @@ def main() -> None:
     document[place] = summary(runs, asked.methods, asked.budget)
     RESULTS_FILE.write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document[place], indent=1))
-
-
-def _run_timed(document: dict[str, Any], asked: argparse.Namespace) -> None:
-    """Run methods for so many CPU seconds each, and keep how far each came."""
-    kept = document.setdefault("timed", {})
-    for name in asked.problems:
-        for method in asked.methods:
-            found = timed(name, method, asked.budget, asked.seed, asked.limit_s)
-            kept[f"{method}:{name}:{asked.seed}"] = found
-            print(name, method, found, flush=True)
-            RESULTS_FILE.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Search methods on three sets of problems that are not ours alone: test functions, CIM-NAS-Bench, published accuracies.
 
     OMP_NUM_THREADS=1 python benchmarks/public_sets.py [--seeds 3] [--sets ...] [--methods ...]
-    OMP_NUM_THREADS=1 python benchmarks/public_sets.py --limit-s 30 --problems zdt2 --methods botorch gp-sampler
 
 Sets: ``test_functions``, ZDT and DTLZ on a grid (`cimbo.benchmarking.public_functions`); ``cim_nas_bench``, the six problems on
 measured tables; ``published_accuracies``, see ``published_problems.py``. Every metric is learned. A share is the hypervolume
 divided by that of the true front, or where none is known by the largest that any run in the file reached.
 
-Each run is written to public_sets.json as soon as it is done, and is not run again. Runs go seed by seed. ``--limit-s``
-ends a method after so many CPU seconds; how far it came stands under ``timed``. Ranks: ``search_ranks.py``.
+Each run is written to public_sets.json as soon as it is done, and is not run again. Runs go seed by seed. Ranks:
+``search_ranks.py``; methods that take seconds for a proposal: ``slow_peers.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from generated_test import TimeLimited
 from published_problems import QUESTIONS, published_problem, true_volume
 
 from cimbo.benchmarking import problem_sets, runner, start
@@ -59,20 +56,19 @@ def best_volume(name: str) -> float | None:
     return problem.volume(front)
 
 
-def search(name: str, method: str, seed: int, limit_s: float = np.inf) -> dict[str, Any]:
+def search(name: str, method: str, seed: int) -> dict[str, Any]:
     """Search one problem by one method.
 
     Args:
         name: The problem.
         method: Name of a method of ``cimbo compare``.
         seed: Of the method.
-        limit_s: CPU seconds after which no further designs are asked for.
 
     Returns:
         Evaluations made; hypervolume after some numbers of them and at the end; CPU seconds of the method an evaluation.
     """
     problem = problem_of(name)
-    peer = TimeLimited(start(method, Task(problem.problem, seed)), limit_s)
+    peer = start(method, Task(problem.problem, seed))
     measured, overhead_s = runner.race(peer, problem.measure, BUDGET, BATCH_SIZE)
     run = runner.Run(method, seed, measured, overhead_s)
     at = [n for n in CHECKPOINTS if n < len(measured)] + [len(measured)]
@@ -101,17 +97,6 @@ def run_all(document: dict[str, Any], asked: argparse.Namespace) -> None:
                 store(document)
 
 
-def run_timed(document: dict[str, Any], asked: argparse.Namespace) -> None:
-    """Run methods with one seed for so many CPU seconds each, and keep how far each came."""
-    kept = document.setdefault("timed", {})
-    for name in asked.problems:
-        for method in asked.methods:
-            found = search(name, method, 0, asked.limit_s)
-            kept[f"{name} {method} 0"] = {"limit_s": asked.limit_s, **found}
-            print(name, method, json.dumps(found), flush=True)
-            store(document)
-
-
 def store(document: dict[str, Any]) -> None:
     """Write the document, a run a line."""
     parts = []
@@ -130,7 +115,6 @@ def _asked(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--problems", nargs="+", default=None, help="instead of whole sets")
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--limit-s", type=float, default=None, help="CPU seconds of a method")
     asked = parser.parse_args(arguments)
     if asked.problems is None:
         asked.problems = [name for which in asked.sets for name in SETS[which]]
@@ -143,10 +127,7 @@ def main() -> None:
     document: dict[str, Any] = {}
     if RESULTS_FILE.exists():
         document = json.loads(RESULTS_FILE.read_text(encoding="utf-8"))
-    if asked.limit_s is None:
-        run_all(document, asked)
-    else:
-        run_timed(document, asked)
+    run_all(document, asked)
     document["sets"] = {name: list(problems) for name, problems in SETS.items()}
     store(document)
 

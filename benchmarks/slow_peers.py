@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from generated_test import TimeLimited
 from public_sets import SETS, best_volume, problem_of
 
 from cimbo.benchmarking import generated, runner, start
@@ -36,6 +36,23 @@ BUDGETS = {"cimbo": 200, "smac": 200}
 USUAL_BUDGET = 50
 BATCH_SIZE = 5
 Document = dict[str, Any]
+
+
+class TimeLimited:
+    """A method that has no more designs once it has taken so many CPU seconds."""
+
+    def __init__(self, peer: Peer, limit_s: float) -> None:
+        self._peer, self._end = peer, time.process_time() + limit_s
+
+    def ask(self, n: int) -> list[Params]:
+        """Ask the method, while there is time."""
+        if time.process_time() > self._end:
+            return []
+        return self._peer.ask(n)
+
+    def tell(self, designs: Sequence[Params], measured: Sequence[Measured]) -> None:
+        """Tell the method."""
+        self._peer.tell(designs, measured)
 
 
 def all_sets() -> dict[str, tuple[str, ...]]:
