@@ -3,8 +3,7 @@
     python benchmarks/search_ranks.py        # reads what the benchmarks wrote, and writes search_ranks.json
 
 Sets: generated test problems on which all these methods made 200 evaluations (``generated_test.json``), and the three sets of
-``public_sets.py``. A problem counts once, with the median over the seeds that all methods have. CIM-NAS-Bench after 50
-evaluations has more seeds in ``cim_nas_bench_peers.json``, which are used then.
+``public_sets.py``. A problem counts once, with the median over the seeds that all methods have.
 
 Three tests at 5 %, each of all other methods against cimbo: Nemenyi's critical difference of mean ranks, which counts the
 comparisons of the others among themselves too; z-tests of mean ranks with cimbo as the control, two-sided; and Wilcoxon's
@@ -57,17 +56,6 @@ def public_results(which: str, after: int) -> Results:
         if problem in document["sets"][which] and str(after) in run["volume"]:
             own = seeds.setdefault(problem, {}).setdefault(method, {})
             own[seed] = run["volume"][str(after)]
-    return medians(seeds)
-
-
-def bench_results(after: int) -> Results:
-    """Shares on CIM-NAS-Bench after so many evaluations, as its own benchmark has them."""
-    seeds: Seeds = {}
-    for key, run in _read("cim_nas_bench_peers.json")["runs"].items():
-        problem, method, seed = key.split()
-        if after in run["at"]:
-            own = seeds.setdefault(problem, {}).setdefault(method, {})
-            own[seed] = run["share"][run["at"].index(after)]
     return medians(seeds)
 
 
@@ -124,9 +112,6 @@ def results_by_set(after: int) -> dict[str, Results]:
     found = {"generated": generated_results(after)}
     for which in PUBLIC_SETS:
         found[which] = public_results(which, after)
-    of_bench = bench_results(after)
-    if len(of_bench) >= len(found["cim_nas_bench"]):
-        found["cim_nas_bench"] = of_bench
     return found
 
 

@@ -1,7 +1,7 @@
 """Slow search methods on a sample of all four sets of problems: how far each comes, and what cimbo has after as many.
 
     OMP_NUM_THREADS=1 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" \\
-        python benchmarks/slow_peers.py [--limit-s 20] [--rounds 3] [--methods botorch ...]
+        python benchmarks/slow_peers.py [--limit-s 15] [--rounds 3] [--methods botorch ...]
 
 The sample was fixed before any of these runs: of each set, in its order, the problems at places 0, a third plus one, and two
 thirds. A method ends after 50 evaluations, SMAC3 after 200, or once it has taken its CPU seconds: it is asked for no more
@@ -197,7 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=3, help="problems of each set, up to three")
-    parser.add_argument("--limit-s", type=float, default=20.0, help="CPU seconds of a method")
+    parser.add_argument("--limit-s", type=float, default=15.0, help="CPU seconds of a method")
     asked = parser.parse_args()
     document: Document = {"runs": {}}
     if RESULTS_FILE.exists():
