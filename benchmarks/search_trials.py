@@ -1,10 +1,11 @@
 """What was tried for the search and is not adopted: each idea as a variant, paired with the search as it is.
 
-    OMP_NUM_THREADS=1 python benchmarks/search_trials.py start|kernels|late [--variants ...] [--seeds 0 1 ...]
+    OMP_NUM_THREADS=1 python benchmarks/search_trials.py start|batches|kernels|three|late [--variants ...] [--seeds 0 1 ...]
 
 Ideas for the *start* are searched for 30 evaluations on every problem of ``train`` with an even number and at most MOST_GENES
 genes (all of these have two or three objectives). Other *kernels* of the Gaussian process are searched as the ablation is, and
-paired with its unchanged searches. Ideas for *late* in a search continue unchanged searches of 100 evaluations to 150.
+paired with its unchanged searches. Ideas for *three* objectives, and for surrogates (``trial_surrogates.py``), are searched
+for 60 evaluations on THREE_OBJECTIVES. Ideas for *late* in a search continue unchanged searches of 100 evaluations to 150.
 Each search is written to search_trials.json as soon as it is made, and is not made again.
 """
 
@@ -19,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import ablation
+import hand_made
 import numpy as np
 from numpy.typing import NDArray
 from search_variants import UNCHANGED, Runs, Variant, compared, load, paired, run, save, tasks
+from trial_surrogates import SURROGATE_VARIANTS
 
 from cimbo.benchmarking.generated import generated, names
 from cimbo.optimizer import acquisition, exploration, recommend
@@ -232,6 +235,20 @@ LATE_VARIANTS = {
 }
 
 
+# ---- three objectives -----------------------------------------------------------------------------------------------
+
+
+THREE_VARIANTS = {
+    UNCHANGED: Variant(),
+    SMALL_BATCHES: Variant(early_batch=2),
+    "towards the reference first": Variant(patches=TOWARDS_REFERENCE),
+    "both": Variant(early_batch=2, patches=TOWARDS_REFERENCE),
+    "accuracy computed": Variant(known=("accuracy",)),
+    "costs computed": Variant(known=("latency_ms", "energy_uj")),
+    **SURROGATE_VARIANTS,
+}
+
+
 # ---- runs -----------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +280,16 @@ def _even_problems() -> list[str]:
     return found
 
 
+# Those of ``train`` with three objectives and 43 to 58 genes, and one of 56 ordinal genes made by hand
+THREE_OBJECTIVES = (
+    "chain-56-energy",
+    "train-13",
+    "train-29",
+    "train-01",
+    "train-25",
+    "train-09",
+    "train-26",
+)
 CHEAP_PROBLEMS = ("train-32", "train-08", "train-20", "train-02", "train-14")
 
 
@@ -272,6 +299,7 @@ def trials() -> dict[str, Trial]:
         "start": Trial(START_VARIANTS, _even_problems(), 30, (25, 30)),
         "batches": Trial(BATCH_VARIANTS, CHEAP_PROBLEMS, 100, (25, 50, 60, 100)),
         "kernels": Trial(KERNEL_VARIANTS, CHEAP_PROBLEMS, 60, (25, 60)),
+        "three": Trial(THREE_VARIANTS, THREE_OBJECTIVES, 60, (25, 30, 60)),
         "late": Trial(LATE_VARIANTS, CHEAP_PROBLEMS, LATE_TO, (LATE_TO,), LATE_FROM),
     }
 
@@ -292,7 +320,7 @@ def summary(trial: Trial, runs: Runs, base: Runs) -> dict[str, Any]:
 
 def _searched(trial: Trial, problem: str, variant: Variant, seed: int) -> dict[str, Any]:
     """Make one search, after the unchanged one of ``trial.start`` evaluations."""
-    subject = generated(problem)
+    subject = hand_made.subject(problem)
     first = []
     if trial.start:
         first = _started(problem, trial.start, seed)

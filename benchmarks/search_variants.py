@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 
 import numpy as np
@@ -22,7 +23,8 @@ from cimbo.benchmarking.generated import COST_METRICS, GeneratedProblem
 from cimbo.optimizer.evolution import Effort
 from cimbo.optimizer.recommend import Search, State, recommend
 from cimbo.optimizer.surrogates import SurrogateFactory, View
-from cimbo.problem.space import Params
+from cimbo.problem.objectives import Problem
+from cimbo.problem.space import Params, Rows
 
 Array = NDArray[np.float64]
 UNCHANGED = "as it is"
@@ -31,6 +33,27 @@ EARLY_END = 30
 AT = (10, 25, 30, 40, 50, 60, 75, 100, 125, 150)  # evaluations after which the share is recorded
 #: problem -> variant -> seed -> shares by number of evaluations, and seconds
 Runs = dict[str, dict[str, dict[str, dict[str, Any]]]]
+
+
+class Subject(Protocol):
+    """A problem to search: a generated one, or one made by hand (``hand_made.py``)."""
+
+    @property
+    def problem(self) -> Problem:
+        """Space and objectives."""
+        ...
+
+    def true_metrics(self, rows: Rows) -> dict[str, Array]:
+        """Compute each objective (n,) of canonical rows (n, d), without noise."""
+        ...
+
+    def measure(self, designs: list[Params]) -> list[dict[str, float]]:
+        """Evaluate designs."""
+        ...
+
+    def share(self, designs: Sequence[Params]) -> float:
+        """Divide the true hypervolume of designs by the largest known."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,8 +67,9 @@ class Variant:
         effort: Of the search for candidates; None as it is.
         patches: What nobody can configure: where it stands, and what takes its place.
         n_initial: Designs before the first surrogate.
-        is_latency_known: Latency is computed, without noise.
+        known: Metrics that are computed, without noise.
         has_roles: Surrogates of costs also see what roles of the chip's genes say.
+        given: From a problem to views and mean functions by metric; None for nothing of the kind.
     """
 
     kind: str = "auto"
@@ -54,8 +78,9 @@ class Variant:
     effort: Effort | None = None
     patches: tuple[tuple[str, Any], ...] = ()
     n_initial: int = 10
-    is_latency_known: bool = False
+    known: tuple[str, ...] = ()
     has_roles: bool = False
+    given: Callable[[GeneratedProblem], tuple[dict[str, View], dict[str, Any]]] | None = None
 
     def batch_after(self, n: int) -> int:
         """Count the designs to choose once ``n`` are evaluated."""
@@ -71,20 +96,23 @@ class Variant:
                 changed.enter_context(mock.patch(place, changed_value))
             yield
 
-    def search(self, problem: GeneratedProblem) -> Search:
-        """Set up the search of a problem."""
+    def search(self, problem: Subject) -> Search:
+        """Set up the search of a problem; of a generated one where chips have roles or anything is ``given``."""
         space = problem.problem.space
 
-        def latency_ms(designs: list[Params]) -> Any:
-            return problem.true_metrics(space.rows(designs))["latency_ms"]
+        def true_metric(metric: str, designs: list[Params]) -> Any:
+            return problem.true_metrics(space.rows(designs))[metric]
 
-        computed = {}
-        if self.is_latency_known:
-            computed["latency_ms"] = latency_ms
+        computed = {metric: partial(true_metric, metric) for metric in self.known}
         views = {}
         if self.has_roles:
+            assert isinstance(problem, GeneratedProblem)
             views = _views_with_roles(problem)
-        factory = SurrogateFactory(space, self.kind, views, computed)
+        priors: dict[str, Any] = {}
+        if self.given is not None:
+            assert isinstance(problem, GeneratedProblem)
+            views, priors = self.given(problem)
+        factory = SurrogateFactory(space, self.kind, views, computed, priors)
         return Search(problem.problem, factory, self.n_initial, {}, self.effort)
 
 
@@ -102,7 +130,7 @@ def _views_with_roles(problem: GeneratedProblem) -> dict[str, View]:
 
 
 def run(
-    problem: GeneratedProblem,
+    problem: Subject,
     variant: Variant,
     budget: int,
     seed: int,

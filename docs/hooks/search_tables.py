@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -208,14 +209,40 @@ TRIAL_WORDS = {"start": "start", "batches": "batches", "kernels": "kernel", "lat
 
 def search_trials() -> str:
     """What was tried for the search: each idea paired with the search as it is."""
+    return _trials(TRIAL_WORDS)
+
+
+def three_objectives() -> str:
+    """The same, on problems with three objectives and 43 to 58 genes."""
+    return _trials({"three": "three objectives"})
+
+
+def _trials(words: dict[str, str]) -> str:
+    """A table of the trials that ``words`` names, each with what it is called."""
     found = benchmark("search_trials.json")["summary"]
     rows = []
-    for trial, word in TRIAL_WORDS.items():
+    for trial, word in words.items():
         for name, by_evaluations in found.get(trial, {}).items():
             for n, each in by_evaluations.items():
                 problems = str(len(each["by_problem"]))
                 rows.append([word, name, n, problems, *_difference(each)])
     return markdown(["part", "changed", "after", "problems", "difference", "better on"], rows)
+
+
+def trial_errors() -> str:
+    """How well surrogates that were tried predict what another search evaluates, paired with those of today."""
+    rows = []
+    for name, by_metric in benchmark("trial_errors.json")["summary"].items():
+        cells = [name]
+        for found in by_metric.values():
+            cells.append(f"{found['tau']:+.3f} ± {found['tau_interval']:.3f}")
+            spread = math.exp(found["error_interval"])
+            cells.append(f"{found['error_factor']:.2f} ×/÷ {spread:.2f}")
+        rows.append(cells)
+    head = ["changed"]
+    for metric in ("accuracy", "latency", "energy"):
+        head += [f"tau, {metric}", f"error, {metric}"]
+    return markdown(head, rows)
 
 
 def fidelities() -> str:
@@ -252,4 +279,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "slow-peers": slow_peers,
     "methods": methods,
     "search-trials": search_trials,
+    "three-objectives": three_objectives,
+    "trial-errors": trial_errors,
 }
