@@ -131,9 +131,13 @@ def _searched(document: dict[str, Any], problem: str) -> dict[int, Rows]:
     for seed in SEEDS:
         if str(seed) not in rows:
             made = run(hand_made.subject(problem), Variant(), BUDGET, seed)
-            rows[str(seed)] = made["rows"]
+            # One text for each design: the file would be long with a number a line
+            rows[str(seed)] = [" ".join(map(str, row)) for row in made["rows"]]
             save(RESULTS_FILE, document)
-    return {seed: np.array(rows[str(seed)], space.row_type) for seed in SEEDS}
+    known = {}
+    for seed in SEEDS:
+        known[seed] = np.array([text.split() for text in rows[str(seed)]], space.row_type)
+    return known
 
 
 def _compare(document: dict[str, Any], variants: Sequence[str]) -> None:
