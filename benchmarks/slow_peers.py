@@ -1,7 +1,7 @@
 """Slow search methods on a sample of all four sets of problems: how far each comes, and what cimbo has after as many.
 
     OMP_NUM_THREADS=1 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" \\
-        python benchmarks/slow_peers.py [--limit-s 15] [--rounds 3] [--methods botorch ...]
+        python benchmarks/slow_peers.py [--limit-s 10] [--rounds 3] [--methods botorch ...]
 
 The sample was fixed before any of these runs: of each set, in its order, the problems at places 0, a third plus one, and two
 thirds. A method ends after 50 evaluations, SMAC3 after 200, or once it has taken its CPU seconds: it is asked for no more
@@ -20,7 +20,6 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from public_sets import SETS, best_volume, problem_of
@@ -131,56 +130,37 @@ def largest_volumes(runs: Document) -> dict[str, float]:
 
 
 def summary(runs: Document) -> list[dict[str, Any]]:
-    """Compare each method with cimbo after as many evaluations.
+    """Compare each run with cimbo's after as many evaluations.
 
     Args:
         runs: All runs, by problem and method.
 
     Returns:
-        A row for each method and set, and one for each method over all sets.
+        A row for each method and problem.
     """
     largest = largest_volumes(runs)
     rows = []
     for method in METHODS[1:]:
-        together = []
-        for which, names in all_sets().items():
-            own = []
+        for names in all_sets().values():
             for name in names:
                 if f"{name} {method}" in runs and f"{name} cimbo" in runs:
-                    own.append(_beside_cimbo(runs, name, method, largest[name]))
-            if own:
-                rows.append({"method": method, "set": which, **_row(own)})
-            together += own
-        if together:
-            rows.append({"method": method, "set": "all", **_row(together)})
+                    rows.append(_beside_cimbo(runs, name, method, largest[name]))
     return rows
 
 
-def _beside_cimbo(runs: Document, name: str, method: str, largest: float) -> dict[str, float]:
+def _beside_cimbo(runs: Document, name: str, method: str, largest: float) -> dict[str, Any]:
     """How far a method came on a problem, its share, and cimbo's after as many evaluations."""
     run = runs[f"{name} {method}"]
     n = run["evaluations"]
     curve = runs[f"{name} cimbo"]["volume"]
     at = max(int(each) for each in curve if int(each) <= n)
     return {
+        "method": method,
+        "problem": name,
         "evaluations": n,
         "overhead_s": run["overhead_s"],
-        "share": run["volume"][str(n)] / largest,
-        "cimbo": curve[str(at)] / largest,
-    }
-
-
-def _row(found: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Medians over problems, and on how many the method is ahead of cimbo or level with it."""
-    return {
-        "problems": len(found),
-        "evaluations_least": min(int(each["evaluations"]) for each in found),
-        "evaluations_most": max(int(each["evaluations"]) for each in found),
-        "overhead_s": round(median(each["overhead_s"] for each in found), 3),
-        "share": round(median(each["share"] for each in found), 4),
-        "cimbo_share": round(median(each["cimbo"] for each in found), 4),
-        "ahead": sum(each["share"] > each["cimbo"] for each in found),
-        "level": sum(each["share"] == each["cimbo"] for each in found),
+        "share": round(run["volume"][str(n)] / largest, 4),
+        "cimbo_share": round(curve[str(at)] / largest, 4),
     }
 
 
@@ -197,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--rounds", type=int, default=3, help="problems of each set, up to three")
-    parser.add_argument("--limit-s", type=float, default=15.0, help="CPU seconds of a method")
+    parser.add_argument("--limit-s", type=float, default=10.0, help="CPU seconds of a method")
     asked = parser.parse_args()
     document: Document = {"runs": {}}
     if RESULTS_FILE.exists():
