@@ -117,7 +117,7 @@ def _mean_ranks(table: Array) -> Array:
     """Mean rank (methods,) of results (problems, methods); 1 is the best."""
     from scipy.stats import rankdata
 
-    return np.stack([rankdata(-row) for row in table]).mean(0)
+    return np.asarray(np.stack([rankdata(-row) for row in table]).mean(0))
 
 
 def _friedman(table: Array) -> float | None:
