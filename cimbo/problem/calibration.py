@@ -19,6 +19,9 @@ MIN_PAIRS = 8
 # Standard deviation of the prior on the slope around 1, that of a cheap setting whose bias is a constant or a factor.
 # It decides alone where the pairs lie close together.
 SLOPE_PRIOR_STD = 0.3
+# The prior is dropped where errors of pairs left out are below this share of those with it: the pairs contradict it, as where
+# a short run gives the negative of a latency. Data that the prior fits hardly ever come so low.
+CONTRADICTED_SHARE = 0.5
 # Residuals above so many deviations count less (Huber, "Robust Estimation of a Location Parameter", 1964)
 HUBER_LIMIT = 2.0
 MAD_TO_STD = (
@@ -126,22 +129,35 @@ def _calibration(pairs: Sequence[tuple[float, float]]) -> Calibration | None:
     is_log = bool((distinct > 0).all())
     if is_log:
         distinct = np.log(distinct)
-    return _robust_line(distinct[:, 0], distinct[:, 1], is_log=is_log)
+    x, y = distinct[:, 0], distinct[:, 1]
+    line = _robust_line(x, y, is_log=is_log, prior_weight=1.0)
+    if np.ptp(x) == 0.0:
+        return line  # nothing but the prior says how steep it is
+    free = _robust_line(x, y, is_log=is_log, prior_weight=0.0)
+    if free.deviation < CONTRADICTED_SHARE * line.deviation:
+        return free
+    return line
 
 
-def _robust_line(x: Array, y: Array, *, is_log: bool) -> Calibration:
-    """The line through x and y (n,), by Huber's weights, with the prior on its slope."""
+def _robust_line(x: Array, y: Array, *, is_log: bool, prior_weight: float) -> Calibration:
+    """The line through x and y (n,), by Huber's weights, with the prior on its slope times a weight of 0 or 1.
+
+    Without the prior the line starts from least squares, as there is no slope that is likely beforehand.
+    """
     scale = 1.0 if is_log else max(float(np.abs(y).max()), 1.0)
     least = LEAST_RELATIVE_DEVIATION * scale
     difference = y - x  # its slope is that of y less 1, so that the prior is around 0
     center, mean, slope = float(x.mean()), float(np.median(difference)), 0.0
+    if prior_weight == 0.0:
+        slope = float((x - center) @ difference / ((x - center) @ (x - center)))
+        mean = float(difference.mean())
     weights = np.ones(len(x))
     penalty = 0.0
     for _ in range(N_REWEIGHTINGS):
         residuals = difference - mean - slope * (x - center)
         deviation = max(MAD_TO_STD * float(np.median(np.abs(residuals))), least)
         weights = np.minimum(1.0, HUBER_LIMIT * deviation / np.maximum(np.abs(residuals), least))
-        penalty = (deviation / SLOPE_PRIOR_STD) ** 2
+        penalty = prior_weight * (deviation / SLOPE_PRIOR_STD) ** 2
         center = float(weights @ x / weights.sum())
         mean = float(weights @ difference / weights.sum())
         slope = float(

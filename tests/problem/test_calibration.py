@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cimbo.problem.calibration import MIN_PAIRS, calibrations
+from cimbo.problem.calibration import MIN_PAIRS, _robust_line, calibrations
 
 BIAS, EXPONENT, NOISE = 0.7, 0.9, 0.05
 
@@ -76,3 +78,37 @@ def test_designs_that_are_all_alike_are_taken_to_have_a_constant_factor():
     line = calibrations(pairs)["energy_uj"]
     assert line.estimate(2.0).mean == pytest.approx(4.0, rel=0.25)
     assert line.estimate(2.0).std > 3 * line.estimate(1.0).std  # far from all that was seen
+
+
+@given(
+    slope=st.floats(-5.0, -0.5) | st.floats(3.0, 8.0),
+    level=st.floats(-100.0, 100.0),
+    seed=st.integers(0, 1000),
+)
+def test_pairs_that_contradict_the_expected_slope_decide_alone(slope, level, seed):
+    rng = np.random.default_rng(seed)
+    cheap = rng.uniform(-3.0, 3.0, 16)
+    full = level + slope * cheap + rng.normal(0.0, 0.05, 16)
+    pairs = [({"score": a}, {"score": b}) for a, b in zip(cheap, full, strict=True)]
+    estimate = calibrations(pairs)["score"].estimate(2.0)
+    assert estimate.mean == pytest.approx(level + slope * 2.0, abs=0.2)
+    assert estimate.std < 0.15
+
+
+def test_a_short_run_that_gives_the_negative_of_a_latency_is_calibrated():
+    rng = np.random.default_rng(3)
+    full = np.exp(rng.normal(1.0, 0.6, 12))
+    pairs = [({"latency_ms": -0.8 * v}, {"latency_ms": v}) for v in full.tolist()]
+    estimate = calibrations(pairs)["latency_ms"].estimate(-4.0)
+    assert estimate.mean == pytest.approx(5.0, rel=1e-3)
+
+
+def test_a_line_that_pairs_do_not_contradict_keeps_the_expected_slope():
+    """Golden values of the line with the prior, which noise alone must not drop."""
+    changed = 0
+    for seed in range(100):
+        pairs = biased_pairs(np.random.default_rng(seed), MIN_PAIRS)
+        logs = np.log([[a["latency_ms"], b["latency_ms"]] for a, b in pairs])
+        line = _robust_line(logs[:, 0], logs[:, 1], is_log=True, prior_weight=1.0)
+        changed += calibrations(pairs)["latency_ms"].slope != pytest.approx(line.slope, abs=1e-9)
+    assert changed == 0
