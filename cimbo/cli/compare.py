@@ -30,7 +30,18 @@ FEW_PROBLEMS = (
     f"{MIN_PROBLEMS} methods), so friedman_p and its like are null"
 )
 
-USED_WITH_PROBLEM = ("problems", "methods", "budget", "seeds", "seed", "batch", "plot", "style")
+TALK_NAMES = ("quiet", "verbose", "log_file")
+USED_WITH_PROBLEM = (
+    "problems",
+    "methods",
+    "budget",
+    "seeds",
+    "seed",
+    "batch",
+    "plot",
+    "style",
+    *TALK_NAMES,
+)
 
 
 @command()
@@ -109,6 +120,10 @@ def compare(
 
     Example: cimbo compare --budget 100 --seeds 5 --plot curves.svg
     """
+    if plot is not None and plot.suffix not in ("", ".svg"):
+        raise BadInput(
+            "--plot", f"{plot} does not end in .svg", "name an SVG file: no other is drawn"
+        )
     names = tuple(name for name in methods.split(",") if name)
     settings = comparison.ComparisonSettings(methods=names, first_seed=asked.seed or 0, **numbers)
     if problems == "list":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -186,9 +187,17 @@ def numbers_of_objectives(option: str, text: str, example: str) -> dict[str, flo
         Objective to number.
 
     Raises:
-        BadInput: A part has another form.
+        BadInput: A part has another form, an objective is named twice, or a number is not finite.
     """
-    return dict(_number_of(option, part, example) for part in text.split(","))
+    numbers: dict[str, float] = {}
+    for part in text.split(","):
+        name, number = _number_of(option, part, example)
+        if name in numbers:
+            raise BadInput(option, f"names {name} more than once", f"write {example}")
+        if not math.isfinite(number):
+            raise BadInput(option, f"{part!r} is not finite", f"write {example}")
+        numbers[name] = number
+    return numbers
 
 
 def _number_of(option: str, part: str, example: str) -> tuple[str, float]:

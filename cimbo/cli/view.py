@@ -88,6 +88,9 @@ def print_front(front: Front, style: str) -> None:
     ends = front.ends_told()
     if ends is not None:
         say(ends)
+    stopped = front.stopped.told()
+    if stopped is not None:
+        say(stopped)
 
 
 def _row(design: Design) -> dict[str, Any]:

@@ -8,22 +8,28 @@ that later designs correct the values of earlier ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cimbo.evaluation.accuracy.answers import ACCURACY
 from cimbo.evaluation.gene_notes import ABOUT_ACCURACY
 from cimbo.problem.calibration import Calibration, Estimate, calibrations
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race
-from cimbo.problem.noted_metrics import NotedMetrics, about
+from cimbo.problem.noted_metrics import NotedMetrics, about, note_on_failure
 from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, Problem, at_target_fidelity
 from cimbo.problem.scalars import finite
 from cimbo.problem.space import Params, canonical_key
 
+logger = logging.getLogger("cimbo")
 Owner = Literal["evaluator", "simulator", "accuracy"]
 """Whose settings make a measurement cheaper."""
 CHEAP_FIELD = "low_fidelity"
 """The field of a record's ``extra`` that lists what cheaper settings gave, see `CheapValues.to_json`."""
+FAILED_CHEAPLY_FIELD = "failed_low_fidelity"
+"""The field of a failed record's ``extra`` with the cost of the cheaper settings that failed, as a share of the full ones."""
 COST_IN_FULL = 1.0  # of the full measurement, which begins anew whatever cheaper settings gave
 NO_SETTINGS: Mapping[str, Any] = {}  # those of the full measurement, which stand elsewhere
 STATED_SUFFIXES = (FIDELITY_SUFFIX, DEVIATION_SUFFIX)
@@ -199,11 +205,58 @@ class LowFidelities:
         """
         if self.race is not None and not self.is_continued(design):
             for stage in self.stages:
-                cheap = self.value(key, design, stage, measure)
+                with self._noting_failure(key, {FAILED_CHEAPLY_FIELD: stage.cost}):
+                    cheap = self.value(key, design, stage, measure)
                 stopped = self._stopped(design, cheap, others)
                 if stopped is not None:
                     return self._noted(key, stopped)
-        return self._noted(key, measure(NO_SETTINGS))
+        with self._noting_failure(key, {}):
+            return self._noted(key, measure(NO_SETTINGS))
+
+    @contextmanager
+    def _noting_failure(self, key: str, notes: Mapping[str, Any]) -> Iterator[None]:
+        """Say on what is raised in the block which stages were measured before, and ``notes``."""
+        try:
+            yield
+        except Exception as error:
+            note_on_failure(error, {**about(self._noted(key, {})), **notes})
+            raise
+
+    def warn_of_missing(self, key: str, full: Metrics, wanted: Sequence[str]) -> None:
+        """Warn of metrics that a full measurement gives and a cheaper one does not: they stop no design.
+
+        Args:
+            key: As in `measure`, of a design that was measured in all stages.
+            full: What the full measurement gave.
+            wanted: Metrics that the study needs.
+        """
+        for stage in self.stages:
+            missing = self.missing(self.known.get(key, {}).get(stage.name, {}), full, wanted)
+            if missing:
+                logger.warning(
+                    f"with {stage.name} {' and '.join(missing)} is missing or no finite number, so that no "
+                    "design is stopped there and each costs more than without this stage: return it "
+                    "too, or take the stage out of [[fidelity]]"
+                )
+
+    def missing(self, given: Metrics, full: Metrics, wanted: Sequence[str]) -> list[str]:
+        """Name the metrics that a full measurement gives and cheaper settings should give, too, but do not.
+
+        Args:
+            given: What the cheaper settings gave.
+            full: What the full measurement gave.
+            wanted: Metrics that the study needs.
+
+        Returns:
+            Those of ``wanted`` of which ``given`` has no finite number.
+        """
+        found = []
+        for name in wanted:
+            is_accuracy = name.startswith(ACCURACY)
+            is_other = self.owner != "evaluator" and is_accuracy != (self.owner == "accuracy")
+            if name in full and not is_other and finite(given.get(name)) is None:
+                found.append(name)
+        return found
 
     def is_continued(self, design: Params) -> bool:
         """Tell whether a design was stopped before, and is measured in full now that it is worth that.

@@ -163,6 +163,7 @@ class MeasuredWithSettings(MeasuredInStages):
                 measure = partial(self._simulated_with, design)
                 for stage in low_fidelities.stages:
                     low_fidelities.value(key, design, stage, measure)
+                low_fidelities.warn_of_missing(key, self.prepared[key], self.wanted)
 
     def _tried_accuracy(self, design: Params) -> Mapping[str, float]:
         """The accuracy of a design, measured with all cheaper settings before."""

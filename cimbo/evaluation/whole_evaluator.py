@@ -106,6 +106,9 @@ class WholeEvaluator(ABC):
             key, measure = canonical_key(design), partial(self.measured_with, design)
             for stage in self.low_fidelities.stages:
                 self.low_fidelities.value(key, design, stage, measure)
+            full = self.measured_with(design, NO_SETTINGS)
+            self.low_fidelities.warn_of_missing(key, full, self.wanted)
+            return full
         return self.measured_with(design, NO_SETTINGS)
 
     def race_against(self, race: Race) -> None:

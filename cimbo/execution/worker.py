@@ -22,7 +22,7 @@ from cimbo.compat import (
     make_process,
 )
 from cimbo.errors import BadInput, WrongAnswer
-from cimbo.problem.noted_metrics import about
+from cimbo.problem.noted_metrics import about, about_failure
 from cimbo.problem.space import canonical_key
 from cimbo.processes import ProcessMark, end_family, start_time
 from cimbo.storage.values import finite_metrics, one_line
@@ -106,9 +106,12 @@ def measure(evaluate: Evaluate, params: dict[str, Any]) -> AttemptResult:
         raise  # the user pressed Ctrl-C
     except BadInput as error:
         setup_error = None if error.is_about_design else error
-        return AttemptResult({}, _described(error), time.perf_counter() - start, setup_error)
+        seconds = time.perf_counter() - start
+        return AttemptResult(
+            {}, _described(error), seconds, setup_error, about=about_failure(error)
+        )
     except BaseException as error:
-        metrics, reason = {}, _described(error)
+        metrics, reason, notes = {}, _described(error), about_failure(error)
     return AttemptResult(metrics, reason, time.perf_counter() - start, about=notes)
 
 

@@ -154,14 +154,13 @@ def _legend(
 
 def _about_bands(panels: Sequence[Panel]) -> str:
     """What the axis across counts, what is shaded, and where that is left out."""
-    about = "line: median of the seeds; band: least to most; across: evaluations"
-    if max(len(panel.bands) for panel in panels) <= MAX_BANDS:
-        return about
-    if "cimbo" in _methods(panels):
-        kept = f"cimbo's only where there are more than {MAX_BANDS} methods"
-    else:
-        kept = f"left out where there are more than {MAX_BANDS} methods"
-    return f"{about}, {kept}"
+    shaded = "band: least to most"
+    if max(len(panel.bands) for panel in panels) > MAX_BANDS:
+        if "cimbo" in _methods(panels):
+            shaded += f" (of cimbo alone where there are more than {MAX_BANDS} methods)"
+        else:
+            shaded = f"no bands where there are more than {MAX_BANDS} methods"
+    return f"horizontal axis: evaluations; line: median of the seeds; {shaded}"
 
 
 def _strokes(methods: Sequence[str]) -> dict[str, Stroke]:

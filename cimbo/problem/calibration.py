@@ -143,6 +143,9 @@ def _robust_line(x: Array, y: Array, *, is_log: bool, prior_weight: float) -> Ca
     """The line through x and y (n,), by Huber's weights, with the prior on its slope times a weight of 0 or 1.
 
     Without the prior the line starts from least squares, as there is no slope that is likely beforehand.
+
+    Returns:
+        The line.
     """
     scale = 1.0 if is_log else max(float(np.abs(y).max()), 1.0)
     least = LEAST_RELATIVE_DEVIATION * scale

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+NOTES_OF_ERROR = "cimbo_notes"  # attribute of an error
+
 
 class NotedMetrics(dict[str, float]):
     """Metrics by name, and ``about``: JSON that is kept in the ``extra`` of the evaluation's record.
@@ -32,3 +34,25 @@ def about(metrics: Mapping[str, float]) -> dict[str, Any]:
     if isinstance(metrics, NotedMetrics):
         return dict(metrics.about)
     return {}
+
+
+def note_on_failure(error: BaseException, notes: Mapping[str, Any]) -> None:
+    """Say on an error what is kept beside the failed evaluation.
+
+    Args:
+        error: What an evaluator raises.
+        notes: JSON by name.
+    """
+    vars(error)[NOTES_OF_ERROR] = {**about_failure(error), **notes}
+
+
+def about_failure(error: BaseException) -> dict[str, Any]:
+    """Return what `note_on_failure` said.
+
+    Args:
+        error: What an evaluator raised.
+
+    Returns:
+        JSON by name; empty where nothing was said.
+    """
+    return dict(vars(error).get(NOTES_OF_ERROR, {}))

@@ -192,7 +192,8 @@ def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, f
         target: Objective to the value that is wished for, reachable or not. Objectives that are not named do not count.
 
     Returns:
-        Positions in ``front``, that of the least regret first: the largest shortfall from the target, in
+        Positions in ``front``. With one objective in ``target`` the design whose value is nearest to it
+        comes first. With several that of the least regret: the largest shortfall from the target, in
         shares of the front's span (the achievement function of Wierzbicki 1980).
 
     Raises:
@@ -210,6 +211,8 @@ def by_target(problem: Problem, front: Sequence[Metrics], target: Mapping[str, f
         if objective.name in target:
             values = [design[objective.name] for design in front]
             shortfalls.append(_shortfall(objective, values, target[objective.name]))
+    if len(shortfalls) == 1:
+        return _by_regret(np.abs(np.stack(shortfalls, 1)))
     return _by_regret(np.stack(shortfalls, 1))
 
 

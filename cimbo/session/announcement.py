@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+from cimbo.config.tables import FidelityTable
 from cimbo.evaluation.joint import JointEvaluator
 from cimbo.evaluation.measured_accuracy import NO_ACCURACY
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.optimizer.surrogates import targets
+from cimbo.problem.fidelity import partial_metrics
+from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.problem.space import Choice
 from cimbo.session import blind_accuracy
 from cimbo.session.context import StudyContext
+from cimbo.study.continuation import was_stopped_in_a_stage
 from cimbo.study.study import Study
 
 SHOWN_GENES = 3  # that a warning names
@@ -65,6 +69,7 @@ def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> N
     if options.prefer:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in options.prefer.items())
         logger.info(f"searching where the front is preferred, by the weights {weights}")
+    _tell_stages(context)
     _tell_searched_chip_genes(context)
     _warn_of_unjudged_genes(context)
     _warn_of_incomplete_counts(context)
@@ -73,6 +78,32 @@ def announce(context: StudyContext, options: OptimizerOptions, budget: int) -> N
     standing = context.accuracy_provenance
     if standing:
         logger.info(standing["label"])
+
+
+def _tell_stages(context: StudyContext) -> None:
+    """Say in which stages designs are measured, and what becomes of stopped ones where there are no stages any more."""
+    stages = [_stage_in_words(table) for table in context.config.tables.fidelity]
+    if stages:
+        logger.info(
+            f"measured in stages: {', then '.join(stages)}, then in full where it is worth it"
+        )
+        return
+    stopped = [r for r in context.study.matching_fixed() if was_stopped_in_a_stage(r)]
+    if stopped:
+        partial = partial_metrics(stopped[0].metrics)[0]
+        logger.warning(
+            f"{len(stopped)} designs are measured in part only, as the study had stages ([[fidelity]]): "
+            "those that may add to the front are measured in full now; to measure all of them anew: "
+            f'cimbo withdraw --where "{partial}{FIDELITY_SUFFIX} < 1" --again'
+        )
+
+
+def _stage_in_words(table: FidelityTable) -> str:
+    """One stage: its images, or its settings and their cost."""
+    if table.images is not None:
+        return f"{table.images} images"
+    settings = ", ".join(f"{name} {value}" for name, value in table.set.items())
+    return f"{settings} (cost {table.cost:g})"
 
 
 def count_text(count: int) -> str:

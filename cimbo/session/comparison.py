@@ -117,6 +117,8 @@ def compare(
     race.check_methods()
     measure, how = _measure(race, evaluator, records)
     seeds = "1 seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
+    if config.tables.fidelity:
+        logger.warning("the stages of [[fidelity]] are not used: every method measures in full")
     logger.info(f"{config.title}: {seeds} of {settings.budget} evaluations, {how}")
     runs, failed = runs_of_methods(settings, partial(race.run, measure=measure))
     return Comparison(config.title, race.curves(runs), settings.budget, how, failed)

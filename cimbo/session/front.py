@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cimbo.analysis.space_ends import GeneAtAnEnd, ends_told, genes_at_an_end
@@ -14,6 +14,7 @@ from cimbo.problem.objectives import Problem
 from cimbo.problem.preferences import by_target, by_weights, knees
 from cimbo.session.context import StudyContext
 from cimbo.session.design import Design, design
+from cimbo.session.stopped_designs import NONE_STOPPED, StoppedDesigns, stopped_designs
 from cimbo.session.unvalidated import unvalidated_told
 from cimbo.storage import Record
 from cimbo.study.study import Study
@@ -38,6 +39,7 @@ class Front:
         hypervolume_exact: Of the front by these accuracies.
         worse_than_references: Where no design is better than the references, a line that says by how much; else None.
         unvalidated: Where designs have parts whose costs no published chip confirms, a line that says so; else None.
+        stopped: Designs that are not on the front because only a part of them was measured.
     """
 
     evaluations: int
@@ -51,6 +53,7 @@ class Front:
     hypervolume_exact: float | None = None
     worse_than_references: str | None = None
     unvalidated: str | None = None
+    stopped: StoppedDesigns = NONE_STOPPED
 
     def preferring(self, problem: Problem, weights: Mapping[str, float]) -> Front:
         """Order the front by how much each objective matters.
@@ -119,6 +122,8 @@ class Front:
             document["worse_than_references"] = self.worse_than_references
         if self.unvalidated is not None:
             document["unvalidated"] = self.unvalidated
+        if self.stopped.count:
+            document["measured_in_part"] = asdict(self.stopped)
         return document
 
 
@@ -147,6 +152,7 @@ def front(context: StudyContext) -> Front:
         hypervolume_exact=None if final is None else final.hypervolume,
         worse_than_references=study.worse_than_references(),
         unvalidated=unvalidated_told(context, records),
+        stopped=stopped_designs(study),
     )
 
 

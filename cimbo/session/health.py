@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from cimbo.config.metric_checks import needed_metrics
 from cimbo.config.provenance import cost_label
 from cimbo.config.study_config import DEFAULT_PRESET, Config, preset
 from cimbo.errors import BadInput, check_positive
 from cimbo.evaluation.whole import StudyEvaluator
-from cimbo.problem.objectives import Metrics
+from cimbo.problem.objectives import Metrics, Problem
 from cimbo.problem.space import Params, SearchSpace
 from cimbo.session.front import Front
 from cimbo.session.optimize import DEFAULT_BUDGET
@@ -230,11 +231,13 @@ def _timed(about: Config, budget: int, jobs: int) -> Iterator[Finding]:
         yield Finding("evaluation", "WARN", failure, todo)
     measured = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     yield passed("one evaluation", measured)
-    yield from _cheaper_settings(evaluator, found)
+    yield from _cheaper_settings(evaluator, found, about.problem)
     yield _search_time(found.seconds, budget, jobs)
 
 
-def _cheaper_settings(evaluator: StudyEvaluator, found: _Evaluated) -> Iterator[Finding]:
+def _cheaper_settings(
+    evaluator: StudyEvaluator, found: _Evaluated, problem: Problem
+) -> Iterator[Finding]:
     """What each of the cheaper settings gives of a design that was measured in full, and how long that takes."""
     low_fidelities = getattr(evaluator, "low_fidelities", None)
     if low_fidelities is None:
@@ -250,6 +253,12 @@ def _cheaper_settings(evaluator: StudyEvaluator, found: _Evaluated) -> Iterator[
             values.append(
                 f"{name} {value:.4g}" + (f" (full {full:.4g})" if full is not None else "")
             )
+        missing = low_fidelities.missing(metrics, found.metrics, needed_metrics(problem))
+        if missing:
+            what = f"{', '.join(missing)} is missing or no finite number, so that no design is stopped there"
+            todo = "return it with these settings too, or take the stage out of [[fidelity]]"
+            yield Finding(f"with {settings}", "WARN", what, todo)
+            continue
         yield passed(
             f"with {settings}",
             f"{', '.join(values)}; {seconds:.2g} s, where the full measurement took "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cimbo.errors import BadInput
@@ -14,6 +14,8 @@ from cimbo.session.session import Session
 from cimbo.session.workers import Workers
 from cimbo.storage import Record
 from cimbo.study import events
+from cimbo.study.continuation import was_stopped_in_a_stage
+from cimbo.study.replicates import FAILURES_FIELD
 from cimbo.study.study import Study
 
 MOST_ATTEMPTS = 5  # another process may take the place in the budget
@@ -21,7 +23,7 @@ MOST_ATTEMPTS = 5  # another process may take the place in the budget
 
 @dataclass(frozen=True)
 class EvaluatedDesign:
-    """A design that was asked for, and whether it was evaluated only now."""
+    """A design that was asked for, and whether it was evaluated, or measured to its end, only now."""
 
     record: Record
     is_new: bool
@@ -47,7 +49,8 @@ def evaluate_design(
         listener: Told of the evaluation.
 
     Returns:
-        The design's evaluation. One that the study holds already is not repeated.
+        The design's evaluation, measured in full. One that the study holds already is not repeated;
+        where a stage stopped it, it goes on.
 
     Raises:
         BadInput: For a gene that the changed design does not have, a design that the constraints
@@ -56,20 +59,38 @@ def evaluate_design(
     study = session.study
     space = study.problem.space
     params = changed_design(space, find(session, key).params, changes)
-    known = _recorded(study, space.key(params))
-    if known is not None:
-        return EvaluatedDesign(known, is_new=False)
     alone = session.what_if(params, ())
-    settings = SearchSettings(accept_changed=accept_changed)
-    for _ in range(MOST_ATTEMPTS):
-        budget = len(study.evaluations()) + 1
+    design_key = space.key(params)
+    known = _recorded(study, design_key)
+    if known is not None and not was_stopped_in_a_stage(known):
+        return EvaluatedDesign(known, is_new=False)
+
+    def searched(budget: int, settings: SearchSettings) -> Record | None:
+        """Search this design alone, and return what is recorded of it then."""
         options = optimizer_options(alone, settings)
         search(alone, budget, options, workers, listener=listener, settings=settings)
-        known = _recorded(study, space.key(params))
-        if known is not None:
-            return EvaluatedDesign(known, is_new=True)
+        return _recorded(study, design_key)
+
+    settings = SearchSettings(accept_changed=accept_changed)
+    for _ in range(MOST_ATTEMPTS):
+        if known is None:
+            known = searched(len(study.evaluations()) + 1, settings)
+    if known is not None and was_stopped_in_a_stage(known):
+        settings = replace(settings, in_full=(design_key,))
+        known = searched(len(study.evaluations()), settings)
+    if known is None or was_stopped_in_a_stage(known):
+        raise _not_evaluated(design_key, known)
+    return EvaluatedDesign(known, is_new=True)
+
+
+def _not_evaluated(key: str, known: Record | None) -> BadInput:
+    """What to tell of a design that was not evaluated, or not to its end."""
+    failures = known.extra.get(FAILURES_FIELD) if known is not None else None
+    if failures:
+        what = f"could not be measured in full: {failures[-1]}"
+        return BadInput(f"design {key}", what, "correct what evaluates and try again")
     what = "is being evaluated by another process"
-    raise BadInput(f"design {space.key(params)}", what, "cimbo status says by which")
+    return BadInput(f"design {key}", what, "cimbo status says by which")
 
 
 def changed_design(space: SearchSpace, start: Params, changes: Mapping[str, Any]) -> Params:

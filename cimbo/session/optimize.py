@@ -65,6 +65,7 @@ class SearchSettings:
         simulates_bounds: Whether ZigZag, where it is installed, simulates the designs of the front whose costs are bounds.
         prefer: Objective -> how much falling short of its best matters: the search goes on where the front does so least.
             None for what the study's description says.
+        in_full: Keys of designs that are measured in full first, where stages stopped them.
     """
 
     cost_model: str = "auto"
@@ -79,6 +80,7 @@ class SearchSettings:
     near: Mapping[str, float] | None = None
     simulates_bounds: bool = True
     prefer: Mapping[str, float] | None = None
+    in_full: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_known(self.cost_model, COST_MODELS, "cost model", f"{self.cost_model!r} is unknown")
@@ -222,8 +224,8 @@ def search(
         options: What the optimizer knows and may spend.
         workers: Where evaluations run.
         listener: Told of every proposal and evaluation.
-        settings: How to search. Only ``asynchronous``, ``accept_changed`` and ``retry_failed`` are
-            used here.
+        settings: How to search. Only ``asynchronous``, ``accept_changed``, ``retry_failed`` and
+            ``in_full`` are used here.
 
     Raises:
         BadInput: For an impossible budget or impossible conditions, and for an evaluator that
@@ -243,6 +245,7 @@ def search(
             asynchronous=settings.asynchronous,
             accept_changed=settings.accept_changed,
             retry_failed=settings.retry_failed,
+            in_full=settings.in_full,
             **workers.conditions,
         )
 

@@ -17,6 +17,7 @@ from cimbo.problem.preferences import knees
 from cimbo.session.context import StudyContext
 from cimbo.session.error_bars import of_designs
 from cimbo.session.optimize import optimizer_options
+from cimbo.session.stopped_designs import stopped_designs
 from cimbo.session.text import check_writable, genes_text, write_text
 from cimbo.session.unvalidated import unvalidated_told
 from cimbo.storage import Record
@@ -261,6 +262,9 @@ def _provenance(context: StudyContext) -> dict[str, str]:
     told = unvalidated_told(context, context.study.pareto())
     if told is not None:
         about["chip model"] = told.removeprefix("note: ")
+    stopped = stopped_designs(context.study).told()
+    if stopped is not None:
+        about["measured in part"] = stopped
     command = context.metadata.get("command")
     if command:
         about["command"] = str(command)

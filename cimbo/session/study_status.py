@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cimbo.config.reading import preset_names
-from cimbo.evaluation.low_fidelity import cheap_values, is_measured_in_full
+from cimbo.evaluation.low_fidelity import FAILED_CHEAPLY_FIELD, cheap_values, is_measured_in_full
 from cimbo.evaluation.racing import ACCURACY_METRIC, IMAGES_NAME
 from cimbo.problem.objectives import FIDELITY_SUFFIX, at_target_fidelity
 from cimbo.session.context import StudyContext
 from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
+from cimbo.session.stopped_designs import stopped_records
 from cimbo.session.text import genes_text
 from cimbo.storage import Record
 from cimbo.study.accuracy_cache import Network, network
@@ -21,6 +22,7 @@ from cimbo.study.replicates import FAILURES_FIELD
 from cimbo.study.study import Study
 from cimbo.study.withdrawal import withdrawn
 
+MEASURED_ELSEWHERE = ("told", "imported")  # origins of evaluations that cost nothing here
 LISTED_FIELDS = ("lost", "given_up", "measured_by")
 # Left out of a status where there is nothing to say.
 OPTIONAL_FIELDS = (
@@ -34,6 +36,7 @@ OPTIONAL_FIELDS = (
     "in_every_design",
     "worse_than_references",
     "expected_gain",
+    "measured_in_part",
     "images",
     "cheaper_settings",
     *LISTED_FIELDS,
@@ -54,7 +57,8 @@ class StudyStatus:
     in ten; None while nothing can be said. ``images``: where accuracies are measured in stages, how many images were looked
     at, how many there would be in full, and how many designs were ``stopped_early``. ``cheaper_settings``: where designs are
     measured with cheaper settings first, what that and the full measurements cost (``used``, of ``in_full`` for measuring every
-    design in full; a full measurement costs 1), and how many designs were ``stopped_early``.
+    design in full; a full measurement costs 1, a failed one too), and how many designs were ``stopped_early``.
+    ``measured_in_part``: designs that are neither failed nor feasible, as a full measurement is missing.
     """
 
     study: str
@@ -86,6 +90,7 @@ class StudyStatus:
     expected_gain: Mapping[str, float] | None = None
     images: Mapping[str, int] | None = None
     cheaper_settings: Mapping[str, float] | None = None
+    measured_in_part: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The status as ``cimbo status --format json`` prints it."""
@@ -143,6 +148,7 @@ def status(context: StudyContext) -> StudyStatus:
         expected_gain=_expected_gain(study),
         images=_images(study, records),
         cheaper_settings=_cheaper_settings(records),
+        measured_in_part=len(stopped_records(study)),
         withdrawn=len(withdrawn(study.store)),
         in_every_design=genes_text({**_single_values(study), **context.chip_properties}),
         failed_replicates=sum(len(r.extra.get(FAILURES_FIELD, ())) for r in records),
@@ -177,22 +183,31 @@ def _images(study: Study, records: Iterable[Record]) -> dict[str, int] | None:
     }
 
 
-def _cheaper_settings(records: Iterable[Record]) -> dict[str, float] | None:
-    """What measurements with cheaper settings and in full cost; None where no design was measured with cheaper settings."""
-    used, in_full, stopped = 0.0, 0, 0
-    for record in records:
-        measured = cheap_values(record.extra)
-        if not measured:
-            continue
-        in_full += 1
-        used += sum(cheap.stage.cost for cheap in measured)
-        if record.status == "done" and not is_measured_in_full(record.metrics, measured[-1]):
+def _cheaper_settings(records: Sequence[Record]) -> dict[str, float] | None:
+    """What measurements with cheaper settings and in full cost; None where no design was measured with cheaper settings.
+
+    Returns:
+        The costs and counts. Designs that were measured before the study had stages, or after, count as
+        one full measurement.
+    """
+    measured_here = [record for record in records if record.origin not in MEASURED_ELSEWHERE]
+    if not any(cheap_values(record.extra) for record in measured_here):
+        return None
+    used, stopped = 0.0, 0
+    cheap_costs = {}  # a design that is tried again is not measured with the same settings again
+    for record in measured_here:
+        cheap = cheap_values(record.extra)
+        for values in cheap:
+            cheap_costs[record.key, values.stage.name] = values.stage.cost
+        used += len(
+            record.extra.get(FAILURES_FIELD, ())
+        )  # of the full measurement, after cheaper ones
+        if record.status == "done" and cheap and not is_measured_in_full(record.metrics, cheap[-1]):
             stopped += 1
         else:
-            used += 1.0
-    if not in_full:
-        return None
-    return {"used": round(used, 2), "in_full": in_full, "stopped_early": stopped}
+            used += record.extra.get(FAILED_CHEAPLY_FIELD, 1.0)
+    used += sum(cheap_costs.values())
+    return {"used": round(used, 2), "in_full": len(measured_here), "stopped_early": stopped}
 
 
 def _single_values(study: Study) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from cimbo.evaluation.low_fidelity import cheap_values
+from cimbo.evaluation.racing import IMAGES_NAME
 from cimbo.problem.fidelity import DEVIATION_SUFFIX, Race, partial_metrics, remaining_cost
 from cimbo.problem.objectives import Candidate, Metrics
 from cimbo.storage import Record
@@ -41,6 +43,19 @@ def stopped(records: Sequence[Record]) -> list[Record]:
     return found
 
 
+def was_stopped_in_a_stage(record: Record) -> bool:
+    """Tell whether a stage of the study ended a measurement, and not an evaluator of the user's by itself.
+
+    Args:
+        record: The evaluation of a design.
+
+    Returns:
+        True where the record has what a stage notes and is not measured in full.
+    """
+    is_of_a_stage = IMAGES_NAME in record.metrics or bool(cheap_values(record.extra))
+    return is_of_a_stage and bool(partial_metrics(record.metrics))
+
+
 def race(study: RecordingStudy, new: Sequence[Candidate]) -> Race:
     """Describe what designs have to beat.
 
@@ -66,6 +81,8 @@ def patient_race(
     new: Sequence[Candidate],
     records: Sequence[Record],
     predicted: Mapping[str, Prediction],
+    *,
+    has_stages: bool = True,
 ) -> Race:
     """Describe what designs have to beat where a stopped measurement may go on later.
 
@@ -74,6 +91,8 @@ def patient_race(
         new: The designs that were chosen last and are not measured yet.
         records: Stopped designs, their measurements corrected (`cimbo.study.fidelity_offsets`).
         predicted: What surrogates predict of these, by key.
+        has_stages: Whether the search still measures in stages. Where it does not, only the small
+            share below counts: every new design costs a full evaluation, too.
 
     Returns:
         The front, what is predicted of the stopped designs, and what new ones are expected to add for
@@ -83,6 +102,8 @@ def patient_race(
     """
     to_beat = race(study, new)
     found = replace(to_beat, predicted=predicted)
+    if not has_stages:
+        return replace(found, gain_elsewhere=_least_gain(study, is_dear=False))
     promised = [_expected(found, record) for record in records]
     promised = [metrics for metrics in promised if found.is_feasible(metrics)]
     gain = _gain_of_new(replace(to_beat, front=[*to_beat.front, *promised]), new)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from dataclasses import dataclass, field, replace
 
 from cimbo import execution
+from cimbo.evaluation.low_fidelity import COST_IN_FULL
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.objectives import Candidate, candidate
@@ -39,6 +40,8 @@ class Runner:
     listener: events.Listener = events.ignore
     failures: FailureWatch = field(default_factory=FailureWatch)
     told: list[str] = field(default_factory=list)  # what the planner said of its plans
+    # Keys of designs that were stopped in a stage and that an evaluator without stages was given since
+    given_in_full: set[str] = field(default_factory=set)
     # What is put around an evaluation in this process
     guard: Callable[[execution.Evaluate], execution.Evaluate] = _as_it_is
 
@@ -87,6 +90,23 @@ class Runner:
         cost: float | None = compute(metrics)
         return cost
 
+    def _has_stages(self) -> bool:
+        """Whether the evaluator measures in stages and goes on with what it stopped."""
+        return self._cost_of_continuing({}) is not None
+
+    def _cost_of_next_stage(self, record: Record) -> float:
+        """What going on with a stopped design costs; 0 where nothing comes of it.
+
+        Returns:
+            The cost, as a share of one full evaluation. An evaluator without stages measures in full,
+            once, what was stopped when the study had stages.
+        """
+        if self._has_stages():
+            return self._cost_of_continuing(record.metrics) or 0.0
+        if record.key in self.given_in_full or not continuation.was_stopped_in_a_stage(record):
+            return 0.0
+        return COST_IN_FULL
+
     def _worth_continuing(
         self, new: Sequence[PlannedDesign], n: int, without: Collection[str] = ()
     ) -> list[PlannedDesign]:
@@ -100,24 +120,64 @@ class Runner:
         Returns:
             The designs.
         """
-        if self._cost_of_continuing({}) is None:
-            return []
         costs: dict[str, float] = {}
         records = []
-        every = self.study.same_provenance()
-        for record in continuation.stopped(calibrated(every)):
-            cost = self._cost_of_continuing(record.metrics)
-            if cost and record.key not in without:
+        for record in continuation.stopped(calibrated(self.study.same_provenance())):
+            cost = self._cost_of_next_stage(record)
+            if cost and record.key not in without and self._has_fixed_genes(record):
                 costs[record.key] = cost
                 records.append(record)
         if not records:
             return []
         predicted = self.planner.predictions(records, self.options)
         candidates = [planned.candidate for planned in new]
-        race = continuation.patient_race(self.study, candidates, records, predicted)
+        race = continuation.patient_race(
+            self.study, candidates, records, predicted, has_stages=self._has_stages()
+        )
         chosen = continuation.choose(race, records, costs, n)
-        keys = {record.key for record in chosen}
-        return self.planner.claim_again([record for record in every if record.key in keys])
+        return self._claim_again({record.key for record in chosen})
+
+    def _has_fixed_genes(self, record: Record) -> bool:
+        """Whether a design has the values at which the search keeps genes."""
+        fixed = self.study.fixed
+        return all(record.params.get(name, value) == value for name, value in fixed.items())
+
+    def _claim_again(self, keys: Collection[str]) -> list[PlannedDesign]:
+        """Lease stopped designs by key, to go on with them."""
+        records = [record for record in self.study.same_provenance() if record.key in keys]
+        claimed = self.planner.claim_again(records)
+        if not self._has_stages():
+            self.given_in_full.update(planned.candidate.key for planned in claimed)
+        return claimed
+
+    def measure_in_full(
+        self, keys: Collection[str], n_jobs: int, conditions: execution.Conditions
+    ) -> None:
+        """Go on with stopped measurements to their end, whatever the designs promise.
+
+        Args:
+            keys: The designs. Of those that were not stopped nothing is measured.
+            n_jobs: Evaluations at a time, see `cimbo.execution.run`.
+            conditions: Further options of `cimbo.execution.run`.
+
+        Raises:
+            BadInput: The evaluator says that it can evaluate no design, or the study cannot be
+                written.
+        """
+        before: dict[str, Mapping[str, float]] = {}
+        while True:
+            going_on = set()
+            for record in self.study.same_provenance():
+                if record.key not in keys or not continuation.was_stopped_in_a_stage(record):
+                    continue
+                is_new = before.get(record.key) != record.metrics
+                if is_new and self._cost_of_next_stage(record):
+                    going_on.add(record.key)
+                    before[record.key] = record.metrics
+            batch = self._claim_again(going_on)
+            if not batch:
+                return
+            self._run(batch, n_jobs, conditions)
 
     def _left(self) -> int:
         """How many evaluations nobody has made or is making yet, of those that there may be.
@@ -268,7 +328,7 @@ class Runner:
             race = continuation.race(
                 self.study, [p.candidate for p in planned if p.continues is None]
             )
-            if self._cost_of_continuing({}) is not None:
+            if self._has_stages():
                 continued = [p.candidate.key for p in planned if p.continues is not None]
                 race = replace(race, continued=frozenset(continued))
             race_against(race)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import signature
@@ -210,6 +210,7 @@ class Study(AskTellStudy):
         asynchronous: bool = False,
         retry_failed: bool = False,
         accept_changed: bool = False,
+        in_full: Collection[str] = (),
         **conditions: Unpack[execution.ExecutionOptions],
     ) -> Front:
         """Propose, evaluate, record and refit until ``budget`` evaluations stand in the study.
@@ -236,6 +237,7 @@ class Study(AskTellStudy):
             retry_failed: Whether to evaluate first, once more, what has failed.
             accept_changed: Whether to go on although the evaluator, or a file that it reads, is
                 another one than before.
+            in_full: Keys of designs that are measured in full first, where stages stopped them.
             **conditions: ``timeout_s``, ``retries``, ``memory_mb``, ``backend`` and ``isolate``, as
                 in `cimbo.execution.run`.
 
@@ -275,6 +277,8 @@ class Study(AskTellStudy):
         try:
             if retry_failed:
                 runner.retry_failed(self.problem.space, n_jobs, conditions)
+            if in_full:
+                runner.measure_in_full(in_full, n_jobs, conditions)
             if asynchronous:
                 runner.asynchronously(n_jobs, conditions)
             else:

@@ -2,19 +2,24 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cimbo import Study
+from cimbo import Study, open_session
 from cimbo.config.study_config import Config, load
 from cimbo.evaluation.low_fidelity import cheap_values
 from cimbo.problem.calibration import MIN_PAIRS
 from cimbo.session import study_status
 from cimbo.session.context import StudyContext
 from cimbo.session.health import doctor
+from cimbo.session.one_design import evaluate_design
+from cimbo.session.stopped_designs import stopped_designs
+from cimbo.session.workers import Workers
 
 # A simulator whose short run misses a part of the latency, by a share that differs from design to design
 SIMULATOR = """
@@ -254,3 +259,93 @@ def test_without_the_table_designs_and_metrics_are_what_they_were(folder):
     plain = searched(described(folder, STUDY), None, budget=15)
     assert all(not cheap_values(record.extra) for record in plain.evaluations())
     assert all("latency_ms_fidelity" not in record.metrics for record in plain.evaluations())
+
+
+def search(text: str, name: str = "study.toml", budget: int = BUDGET):
+    """Search a described study, and return what `optimize` and `status` say and the keys of stopped designs."""
+    described(Path(), text, name)
+    with open_session(name, study="s.db", seed=0) as session:
+        found = session.optimize(budget, workers=Workers(1))
+        stopped = {record.key for record in session.study.evaluations() if is_stopped(record)}
+        return found.front.stopped, session.status(), stopped
+
+
+def test_a_search_without_its_stages_measures_stopped_designs_that_are_worth_it_in_full(folder):
+    search(STUDY + SHORT_RUN)
+    with Study.open("s.db") as study:
+        volume = study.hypervolume()
+        late = [r for r in study.pareto() if r.number > 15 and cheap_values(r.extra)]
+    assert late
+    with closing(sqlite3.connect("s.db")) as file, file:  # as if these had been stopped
+        for record in late:
+            part = {"latency_ms_fidelity": 0.1, "latency_ms_std": 0.1}
+            stopped = json.dumps({**record.metrics, **part})
+            file.execute("UPDATE evaluation SET metrics = ? WHERE key = ?", (stopped, record.key))
+    with Study.open("s.db") as study:
+        assert stopped_designs(study).promising > 0
+        assert study.hypervolume() < 0.99 * volume
+        assert study.forecast() is None
+    _, _, after = search(STUDY, "plain.toml")
+    with Study.open("s.db") as study:
+        assert study.hypervolume() > 0.99 * volume
+        assert len(study.evaluations()) == BUDGET
+    _, _, again = search(STUDY, "plain.toml")
+    assert again == after
+
+
+def test_evaluating_a_stopped_design_measures_just_that_one_in_full(folder):
+    import mine
+
+    _, _, before = search(STUDY + SHORT_RUN)
+    key = sorted(before)[0]
+    mine.CYCLES.clear()
+    with open_session("study.toml", study="s.db") as session:
+        found = evaluate_design(session, key, {}, Workers(1))
+        assert found.is_new
+        assert found.record.metrics == mine.evaluate({**found.record.params, "cycles": 1_000_000})
+        again = evaluate_design(session, key, {}, Workers(1))
+        assert not again.is_new
+        stopped = {record.key for record in session.study.evaluations() if is_stopped(record)}
+    assert stopped == before - {key}
+    assert mine.CYCLES == [1_000_000, 1_000_000]  # the second one is this test's
+
+
+def test_status_counts_failures_and_what_is_measured_without_stages(folder):
+    import mine
+
+    failing = SIMULATOR.replace(
+        "    energy_uj = 5",
+        "    if len(CYCLES) > 9 and widths[0] == 4 and design['cycles'] == 1_000_000:\n        raise ValueError('no')\n"
+        "    if len(CYCLES) > 9 and widths[1] == 4 and design['cycles'] == 10_000:\n        raise ValueError('none')\n"
+        "    energy_uj = 5",
+    )
+    (folder / "mine.py").write_text(failing, encoding="utf-8")
+    sys.modules.pop("mine")
+
+    shown, status, stopped = search(STUDY + SHORT_RUN, budget=30)
+    assert status.failed > 0
+    assert status.cheaper_settings["used"] == pytest.approx(cost_of(mine.CYCLES))
+    assert status.cheaper_settings["in_full"] == 30
+    assert status.measured_in_part == shown.count == len(stopped) > 0
+    assert status.evaluations == status.failed + status.measured_in_part + status.feasible
+    _, status, _ = search(STUDY, "plain.toml", 35)
+    assert status.cheaper_settings["used"] == pytest.approx(cost_of(mine.CYCLES))
+    assert status.cheaper_settings["in_full"] == 35
+
+
+def test_an_objective_that_a_short_run_lacks_is_told_once_before_the_search(folder, caplog):
+    for value in ("", "    'energy_uj': 0, 'latency_ms': math.nan,"):
+        lacking = SIMULATOR.replace(
+            "    return {",
+            f"    if design['cycles'] == 10_000:\n        return {{'accuracy': accuracy,{value}}}\n    return {{",
+        )
+        (folder / "mine.py").write_text(lacking, encoding="utf-8")
+        sys.modules.pop("mine", None)
+        config = described(folder, STUDY + SHORT_RUN)
+        caplog.clear()
+        searched(config, None, budget=3)
+        told = [r.message for r in caplog.records if "latency_ms is missing" in r.message]
+        assert len(told) == 1
+        assert "cycles" in told[0]
+        verdicts = {f.check: f.verdict for f in doctor(config, budget=10, jobs=1).findings}
+        assert verdicts["with cycles 10000"] == "WARN"

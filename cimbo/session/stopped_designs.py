@@ -1,0 +1,90 @@
+"""Designs that a stage of the study stopped: how many there are, and how many of them matter for the front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cimbo.evaluation.low_fidelity import is_below_target
+from cimbo.problem.objectives import FIDELITY_SUFFIX
+from cimbo.storage import Record
+from cimbo.study.study import Study
+
+
+@dataclass(frozen=True)
+class StoppedDesigns:
+    """Designs of a study of which only a part was measured; none of them can be on the front.
+
+    Attributes:
+        count: How many there are.
+        promising: How many would be on the front if a full measurement gave what is recorded.
+    """
+
+    count: int
+    promising: int
+
+    def told(self) -> str | None:
+        """Say it in a line; None where there are none."""
+        if self.count == 0:
+            return None
+        are = "1 design is" if self.count == 1 else f"{self.count} designs are"
+        return (
+            f"{are} measured in part only, {self.promising} of which would be on the front by "
+            "what is recorded; cimbo evaluate KEY measures one in full"
+        )
+
+
+NONE_STOPPED = StoppedDesigns(0, 0)
+
+
+def stopped_designs(study: Study) -> StoppedDesigns:
+    """Count the designs of a study of which only a part was measured.
+
+    Args:
+        study: The study. Where it keeps genes at a value, other designs do not count.
+
+    Returns:
+        The counts.
+    """
+    stopped = stopped_records(study)
+    front = [record.metrics for record in study.pareto()]
+    believed = [record for record in map(_as_in_full, stopped) if _is_feasible(study, record)]
+    if not believed:
+        return StoppedDesigns(len(stopped), 0)
+    scores = study.problem.scores([record.metrics for record in believed])
+    others = np.vstack([study.problem.scores(front), scores]) if front else scores
+    promising = 0
+    for score in scores:
+        is_as_good = (others >= score).all(axis=1) & (others > score).any(axis=1)
+        promising += not is_as_good.any()
+    return StoppedDesigns(len(stopped), promising)
+
+
+def stopped_records(study: Study) -> list[Record]:
+    """Find the designs that cannot be on the front because something of them was measured in part only.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Their evaluations, in order.
+    """
+    found = []
+    for record in study.matching_fixed():
+        if record.status == "done" and is_below_target(study.problem, record.metrics):
+            found.append(record)
+    return found
+
+
+def _as_in_full(record: Record) -> Record:
+    """A record whose metrics do not say that they were measured in part."""
+    metrics = {}
+    for name, value in record.metrics.items():
+        if not name.endswith(FIDELITY_SUFFIX):
+            metrics[name] = value
+    return replace(record, metrics=metrics)
+
+
+def _is_feasible(study: Study, record: Record) -> bool:
+    return study.problem.feasible(record.metrics)
