@@ -184,3 +184,18 @@ def test_a_problem_on_which_all_have_nothing_is_named_and_not_ranked(caplog):
     found = benchmark.compare_problems("zdt1", settings)
     assert (found.left_out, found.rankings) == (("zdt1",), {})
     assert "all methods have 0 on zdt1" in caplog.text
+
+
+def test_a_plot_with_another_ending_is_refused_before_anything_is_compared(tmp_path, capsys):
+    words = ["compare", "--problem", "zdt1", "--plot", str(tmp_path / "curves.png")]
+    assert run(words) == 2
+    assert "curves.png does not end in .svg" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_comparison_on_problems_talks_as_much_as_is_asked(tmp_path, capsys):
+    log = tmp_path / "compare.log"
+    words = ["compare", "--problem", "zdt1", "--methods", "random", "--budget", "4", "--seeds", "1"]
+    assert run([*words, "-q", "--log-file", str(log)]) == 0
+    assert "zdt1, random" not in capsys.readouterr().err
+    assert "zdt1, random" in log.read_text(encoding="utf-8")

@@ -259,6 +259,8 @@ def test_a_mistake_in_a_file_is_a_line_with_its_place(
         (["optimize", "--fix", "rws=64"], "rws", "rows"),
         (["optimize", "--limit", "area_mm<=3"], "area_mm", "area_mm2"),
         (["optimize", "--near", "accuracy=1"], "--near accuracy=1", "worse than the reference"),
+        (["optimize", "--prefer", "accuracy=2,accuracy=1"], "--prefer", "accuracy more than once"),
+        (["optimize", "--near", "accuracy=inf"], "--near", "is not finite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

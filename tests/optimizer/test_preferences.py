@@ -82,6 +82,9 @@ def test_the_design_about_where_one_would_like_to_be_comes_first():
     # Out of reach: what lacks least in shares of the front's spans.
     assert by_target(PROBLEM, found, {"accuracy": 99.0})[0] == 2
     assert by_target(PROBLEM, found, {"latency_ms": 1e-6})[0] == 0
+    between = [0.9 * found[1]["accuracy"] + 0.1 * found[i]["accuracy"] for i in (0, 2)]
+    for accuracy in between:  # with one objective the nearest comes first, on either side
+        assert by_target(PROBLEM, found, {"accuracy": accuracy})[0] == 1
     with pytest.raises(BadInput, match="did you mean accuracy"):
         by_target(PROBLEM, found, {"acuracy": 99.0})
     with pytest.raises(BadInput, match="give a finite number"):

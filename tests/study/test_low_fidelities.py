@@ -15,6 +15,7 @@ from cimbo.config.study_config import Config, load
 from cimbo.evaluation.low_fidelity import cheap_values
 from cimbo.problem.calibration import MIN_PAIRS
 from cimbo.session import study_status
+from cimbo.session.comparison import ComparisonSettings, compare
 from cimbo.session.context import StudyContext
 from cimbo.session.health import doctor
 from cimbo.session.one_design import evaluate_design
@@ -308,6 +309,17 @@ def test_evaluating_a_stopped_design_measures_just_that_one_in_full(folder):
         stopped = {record.key for record in session.study.evaluations() if is_stopped(record)}
     assert stopped == before - {key}
     assert mine.CYCLES == [1_000_000, 1_000_000]  # the second one is this test's
+
+
+def test_methods_are_compared_by_full_measurements_and_that_is_said(folder, caplog):
+    import mine
+
+    config = described(folder, STUDY + SHORT_RUN)
+    settings = ComparisonSettings(budget=4, seeds=1, methods=("random",))
+    mine.CYCLES.clear()
+    compare(config, config.problem, (), settings)
+    assert "the stages of [[fidelity]] are not used" in caplog.text
+    assert set(mine.CYCLES) == {1_000_000}
 
 
 def test_status_counts_failures_and_what_is_measured_without_stages(folder):
