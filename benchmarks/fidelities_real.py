@@ -32,7 +32,7 @@ from cimbo.session.workers import Workers
 
 RESULTS_FILE = Path(__file__).with_suffix(".json")
 NETWORKS = ("fmnist-vit", "fmnist-mobilenet")
-STAGES = (0.1,)  # shares of all images; docs/design/fidelities.md has what others gave
+STAGES = (0.2,)  # shares of all images; docs/design/fidelities.md has what others gave
 
 
 class KeptHits:

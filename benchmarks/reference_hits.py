@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/reference_hits.py [NETWORK ...]    # writes data/supernets/NETWORK-hits.npy
 
-The sub-networks are Sobol points of the network's genes, computed without a chip. `cimbo.evaluation.image_ranking` reads the
-files: a bit for each image, N_REFERENCES lines.
+The sub-networks are random and large ones, computed without a chip. `cimbo.evaluation.image_ranking` reads the files: a bit
+for each image, a row for each sub-network.
 """
 
 from __future__ import annotations
@@ -16,28 +16,43 @@ from numpy.typing import NDArray
 
 from cimbo import SearchSpace
 from cimbo.evaluation.accuracy.shipped import ShippedAccuracy
+from cimbo.problem.space import Params
 from cimbo.supernets.recipes import SHIPPED_EXAMPLES
 from cimbo.workloads import network
 
 DATA_FOLDER = Path(__file__).parent.parent / "data" / "supernets"
-N_REFERENCES = 32
+N_RANDOM = 32
+N_LARGE = 16  # with random ones alone, the best networks were estimated too low
+N_CANDIDATES = 4096  # of which the large ones are chosen
 
 
-def reference_hits(name: str, n: int = N_REFERENCES) -> NDArray[np.bool_]:
+def reference_networks(name: str) -> list[Params]:
+    """Choose the reference sub-networks.
+
+    Args:
+        name: A shipped super-network.
+
+    Returns:
+        N_RANDOM Sobol points of its genes; of N_CANDIDATES the N_LARGE - 1 with the most
+        multiplications, in this order; the largest one.
+    """
+    family = network(name)
+    candidates = SearchSpace(family.choices()).sobol(N_CANDIDATES, seed=0)
+    by_size = sorted(candidates, key=lambda d: family.workload(d).macs, reverse=True)
+    return [*candidates[:N_RANDOM], *by_size[: N_LARGE - 1], family.largest()]
+
+
+def reference_hits(name: str) -> NDArray[np.bool_]:
     """Tell which validation images the reference sub-networks classify rightly.
 
     Args:
         name: A shipped super-network.
-        n: How many sub-networks, from the first.
 
     Returns:
-        True or False, (n, images).
+        True or False, (references, images).
     """
     source = ShippedAccuracy(name)
-    hits = []
-    for subnetwork in SearchSpace(network(name).choices()).sobol(n, seed=0):
-        hits.append(source.hits(subnetwork).numpy())
-    return np.array(hits)
+    return np.array([source.hits(design).numpy() for design in reference_networks(name)])
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from cimbo.study.replicates import FAILURES_FIELD
 Prediction = Mapping[str, tuple[float, float]]
 # What a full evaluation has to be expected to add at least, as a share of what evaluations have added on average; and
 # without references the least chance of being on the front. docs/design/fidelities.md says what other choices gave.
-LEAST_GAIN = 0.1
+LEAST_GAIN = 0.03
 # The same once designs have cost more than this share of a full evaluation in the mean
 DEAR_COST = 0.32
 LEAST_GAIN_WHEN_DEAR = 1.5

@@ -253,6 +253,33 @@ def fidelities() -> str:
     return markdown([*head, "designs of the front contradicted"], rows)
 
 
+def fidelities_real() -> str:
+    """Searches of shipped studies on a part of the real images, paired with searches on all."""
+    rows = []
+    for network, found in benchmark("fidelities_real.json")["summary"].items():
+        images = f"{found['images']:.0%} (at most {found['images_most']:.0%})"
+        ratio = f"{found['ratio']:.3f} (least {found['ratio_least']:.3f})"
+        shorter = f"{found['ratio_of_a_shorter_search']:.3f}"
+        cells = [str(found["seeds"]), images, ratio, shorter, str(found["contradicted"])]
+        rows.append([network, *cells])
+    head = ["network", "seeds", "images", "hypervolume", "a search on all images, ended there"]
+    return markdown([*head, "designs of the front contradicted"], rows)
+
+
+def image_ranking() -> str:
+    """What the first images of a ranking say of all."""
+    document = benchmark("image_ranking.json")
+    rows = []
+    for network, found in document["networks"].items():
+        for share, each in found["shares"].items():
+            images = str(round(float(share) * document["images"]))
+            cells = [f"{each[k]:.2f}" for k in ("rms", "rms_of_normalised", "random_images")]
+            failing = [f"{each[k]:.1f}" for k in ("rms_failing", "rms_of_normalised_failing")]
+            rows.append([network, images, *cells, *failing])
+    head = ["network", f"images of {document['images']:,}", "error", "over the stated one"]
+    return markdown([*head, "random images", "error, failing", "over the stated one"], rows)
+
+
 def forecasts() -> str:
     """How often the forecast of the gain was in its 90 % range."""
     rows = []
@@ -267,6 +294,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "cim-nas-bench-peers": cim_nas_bench_peers,
     "forecasts": forecasts,
     "fidelities": fidelities,
+    "fidelities-real": fidelities_real,
+    "image-ranking": image_ranking,
     "cim-nas-bench-limited": cim_nas_bench_limited,
     "search-ranks": search_ranks,
     "generated-test": generated_test,
