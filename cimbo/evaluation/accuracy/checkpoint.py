@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from cimbo.errors import BadInput
 from cimbo.evaluation import content
 from cimbo.evaluation.accuracy.checkpoint_inputs import ImageInputs, SentenceInputs, inputs_of
-from cimbo.evaluation.accuracy.published import PublishedLargest, of_largest
+from cimbo.evaluation.accuracy.largest_network import check_largest
 from cimbo.supernets.array_instance import ACCURACY_GENES
 from cimbo.supernets.elastic import set_effect
 from cimbo.supernets.imagenet import UnreadableImage
@@ -28,7 +27,6 @@ from cimbo.supernets.measurement_log import Tally, wilson
 from cimbo.supernets.ofa import BatchNorm
 from cimbo.supernets.output_noise import noise_of_chip
 from cimbo.supernets.published_weights import CHECKPOINT_FORMATS, elastic
-from cimbo.workloads import network
 
 #: What the genes of these networks begin with; all others are of the chip.
 SUBNET_GENE_PREFIXES = (
@@ -45,7 +43,6 @@ SUBNET_GENE_PREFIXES = (
 
 
 PRECISIONS, DEVICES = ("float32", "bfloat16"), ("cpu", "cuda")
-TOLERATED_MISS = 0.5  # points that decoders and orders of summation may make
 # Of which checkpoints the largest network was timed or measured by this process, and what was expected
 CHECKED_LARGEST: set[tuple[str, float | None]] = set()
 
@@ -220,44 +217,19 @@ class CheckpointAccuracy:
         self.inputs.readable(self._source, self.parts["validation"][:1].tolist())  # needs a decoder
         _ = self._calibration
         about = (self._key({}, "largest"), self.expect)
-        if about in CHECKED_LARGEST:
-            return
-        published = of_largest(self.network)
-        if self.expect is not None:
-            self._check_expected(self.expect)
-        elif published is not None:
-            self._compare_published(published)
-        else:
-            self._say_seconds(network(self.network).largest())
-        CHECKED_LARGEST.add(about)
+        if about not in CHECKED_LARGEST:
+            check_largest(self, self.network, self.expect)
+            CHECKED_LARGEST.add(about)
 
-    def _compare_published(self, published: PublishedLargest) -> None:
-        """Measure the largest network and print its accuracy on stderr beside the published one."""
-        measured, _, _ = self._largest_measured()
-        beside = f"published of {published.name}: {published.accuracy:g} %"
-        todo = f"--expect {published.accuracy:g} refuses weights that miss it"
-        print(f"largest {self.network}: {measured}; {beside}; {todo}", file=sys.stderr)
+    def seconds_of(self, design: Mapping[str, Any]) -> float:
+        """Estimate how long a measurement takes: calibration, and all batches like the first.
 
-    def _largest_measured(self) -> tuple[str, float, float]:
-        """The accuracy of the largest network in words, and both ends of its interval in percent."""
-        largest = network(self.network).largest()
-        self._say_seconds(largest)
-        accuracy = self.measure(largest)
-        low, high = self.interval(accuracy)
-        text = f"{accuracy:.2f} % ({low:.2f} to {high:.2f}, {len(self.parts['validation'])} images)"
-        return text, low, high
+        Args:
+            design: Genes of a network and of a chip.
 
-    def _check_expected(self, expected: float) -> None:
-        """Measure the largest network and print its accuracy. Raises BadInput where it is not as expected."""
-        measured, low, high = self._largest_measured()
-        print(f"largest {self.network}: {measured}, expected {expected:g}", file=sys.stderr)
-        if low - TOLERATED_MISS <= expected <= high + TOLERATED_MISS:
-            return
-        what = f"the largest network classifies {measured}; {self.inputs.label}"
-        raise BadInput(f"--expect {expected:g}", what, self.inputs.advice)
-
-    def _say_seconds(self, design: Mapping[str, Any]) -> None:
-        """Print on stderr how long a measurement will take: calibration, and all batches like the first."""
+        Returns:
+            Seconds on this machine, from running the first batch.
+        """
         index = self.parts["validation"]
         batch = index[: self.batch]
         start = time.perf_counter()
@@ -265,11 +237,7 @@ class CheckpointAccuracy:
         calibrated = time.perf_counter()
         self._right_of_readable(design, batch, "timed")
         seconds_of_batch = time.perf_counter() - calibrated
-        seconds = calibrated - start + seconds_of_batch * len(index) / len(batch)
-        estimate = f"a measurement of the largest network takes about {seconds:.0f} s"
-        print(
-            f"{estimate}: {len(index)} images on {self.device}, {self.precision}", file=sys.stderr
-        )
+        return calibrated - start + seconds_of_batch * len(index) / len(batch)
 
     @cached_property
     def inputs(self) -> ImageInputs | SentenceInputs:
