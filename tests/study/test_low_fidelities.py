@@ -1,5 +1,6 @@
 """Searches with cheaper settings first: less cost for nearly the same front, which has full measurements alone."""
 
+import importlib
 import json
 import signal
 import sqlite3
@@ -323,8 +324,6 @@ def test_methods_are_compared_by_full_measurements_and_that_is_said(folder, capl
 
 
 def test_status_counts_failures_and_what_is_measured_without_stages(folder):
-    import mine
-
     failing = SIMULATOR.replace(
         "    energy_uj = 5",
         "    if len(CYCLES) > 9 and widths[0] == 4 and design['cycles'] == 1_000_000:\n        raise ValueError('no')\n"
@@ -332,8 +331,8 @@ def test_status_counts_failures_and_what_is_measured_without_stages(folder):
         "    energy_uj = 5",
     )
     (folder / "mine.py").write_text(failing, encoding="utf-8")
-    sys.modules.pop("mine")
-
+    sys.modules.pop("mine", None)
+    mine = importlib.import_module("mine")
     shown, status, stopped = search(STUDY + SHORT_RUN, budget=30)
     assert status.failed > 0
     assert status.cheaper_settings["used"] == pytest.approx(cost_of(mine.CYCLES))
