@@ -146,8 +146,6 @@ def no_forecast(found: Optimization) -> str:
     """
     if not found.has_references:
         return "no forecast of the hypervolume: it takes a reference for every objective, given when a study begins"
-    if found.front.stopped.count:
-        return "no forecast of the hypervolume: it takes a study without designs that are measured in part"
     return (
         f"no forecast yet: it takes a feasible design and {MIN_GAINS} evaluations after the first "
         f"that the search proposed; it has proposed {found.proposed}"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cimbo.problem.fidelity import believed_in_full
 from cimbo.problem.objectives import Problem
 from cimbo.problem.pareto import GrowingFront
 from cimbo.problem.units import is_amount
@@ -79,7 +80,9 @@ def ahead(
 ) -> Forecast | None:
     """Forecast what more evaluations would bring to a study.
 
-    The search proper begins with the first design that a model proposed.
+    The search proper begins with the first design that a model proposed. A design that stages stopped
+    has gained what its recorded metrics would: what it adds once it is measured in full is no gain of a
+    new design, and not forecast.
 
     Args:
         problem: What the study searches.
@@ -97,13 +100,18 @@ def ahead(
     start = len(records)
     if "proposed" in origins:
         start = origins.index("proposed")
-    unlimited = forecast(curve(problem, records), start, more)
+    volume = curve(problem, records)[-1] if records else 0.0
+    believed = [replace(r, metrics=believed_in_full(r.metrics)) for r in records]
+    unlimited = forecast(curve(problem, believed), start, more)
+    if unlimited is None or volume <= 0:
+        return None
     largest = _largest_hypervolume(problem)
-    if unlimited is None or largest is None or unlimited.volume > largest:
-        return unlimited
+    if largest is None or unlimited.volume > largest:
+        return replace(unlimited, volume=volume)
     left = largest - unlimited.volume
     return replace(
         unlimited,
+        volume=volume,
         expected=min(unlimited.expected, left),
         low=min(unlimited.low, left),
         high=min(unlimited.high, left),

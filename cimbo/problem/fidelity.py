@@ -247,6 +247,18 @@ def partial_metrics(metrics: Metrics) -> list[str]:
     return names
 
 
+def believed_in_full(metrics: Metrics) -> dict[str, float]:
+    """Take what was measured in part for what a full measurement would give.
+
+    Args:
+        metrics: A design's metrics, with the fidelities that its evaluator states.
+
+    Returns:
+        The metrics without the fidelities.
+    """
+    return {k: v for k, v in metrics.items() if not k.endswith(FIDELITY_SUFFIX)}
+
+
 def remaining_cost(metrics: Metrics) -> float:
     """Compute what is left to be spent on a design, as a share of the cost of one full evaluation.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cimbo.evaluation.low_fidelity import is_below_target
-from cimbo.problem.objectives import FIDELITY_SUFFIX
+from cimbo.problem.fidelity import believed_in_full
 from cimbo.storage import Record
 from cimbo.study.study import Study
 
@@ -49,10 +49,11 @@ def stopped_designs(study: Study) -> StoppedDesigns:
     """
     stopped = stopped_records(study)
     front = [record.metrics for record in study.pareto()]
-    believed = [record for record in map(_as_in_full, stopped) if _is_feasible(study, record)]
+    believed = [believed_in_full(record.metrics) for record in stopped]
+    believed = [metrics for metrics in believed if study.problem.feasible(metrics)]
     if not believed:
         return StoppedDesigns(len(stopped), 0)
-    scores = study.problem.scores([record.metrics for record in believed])
+    scores = study.problem.scores(believed)
     others = np.vstack([study.problem.scores(front), scores]) if front else scores
     promising = 0
     for score in scores:
@@ -75,16 +76,3 @@ def stopped_records(study: Study) -> list[Record]:
         if record.status == "done" and is_below_target(study.problem, record.metrics):
             found.append(record)
     return found
-
-
-def _as_in_full(record: Record) -> Record:
-    """A record whose metrics do not say that they were measured in part."""
-    metrics = {}
-    for name, value in record.metrics.items():
-        if not name.endswith(FIDELITY_SUFFIX):
-            metrics[name] = value
-    return replace(record, metrics=metrics)
-
-
-def _is_feasible(study: Study, record: Record) -> bool:
-    return study.problem.feasible(record.metrics)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from cimbo.evaluation.function_identity import importable_name
-from cimbo.evaluation.low_fidelity import is_below_target
 from cimbo.optimizer.convergence import Forecast, ahead
 from cimbo.problem.objectives import Constraint, Metrics, Problem
 from cimbo.problem.pareto import GrowingFront, non_dominated
@@ -174,12 +173,9 @@ class StudyLog(KeptValues):
             more: How many evaluations from now on.
 
         Returns:
-            The forecast of the hypervolume; None without references, while too few designs were
-            chosen by a model, and where stages stopped designs: the gains of those that go on later
-            are not gains of new designs, which a forecast extrapolates.
+            The forecast of the hypervolume; None without references, and while too few designs were
+            chosen by a model.
         """
-        if any(is_below_target(self.problem, record.metrics) for record in self.matching_fixed()):
-            return None
         return ahead(self.problem, self.matching_fixed(), more)
 
     def nearest_to_feasible(self) -> str | None:

@@ -1,13 +1,14 @@
 """What more evaluations would bring: right on searches whose law is known, and often enough on real ones."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from toy_problem import CONSTRAINTS, OBJECTIVES, SPACE, area, latency, measure
 
 from cimbo import Objective, Study
-from cimbo.optimizer.convergence import curve, forecast
+from cimbo.optimizer.convergence import ahead, curve, forecast
 from cimbo.optimizer.options import OptimizerOptions
 from cimbo.problem.objectives import candidate
 from cimbo.session.context import StudyContext
@@ -81,6 +82,24 @@ def test_no_more_is_forecast_than_is_possible():
             "low": found.low,
             "high": found.high,
         }
+
+
+def test_a_stopped_design_counts_in_the_forecast_as_its_recorded_metrics_would():
+    with Study.open(None, SPACE, OBJECTIVES, CONSTRAINTS, seed=0) as study:
+        study.optimize(measure, 40, 6, guidance=OptimizerOptions(CHEAP, kind="gp", initial=8))
+        records = study.evaluations()
+    whole = ahead(study.problem, records)
+    proposed = [r for r in records if r.origin == "proposed" and study.problem.feasible(r.metrics)]
+    stopped = {r.number for r in proposed[::2]}
+    partial = []
+    for record in records:
+        metrics = dict(record.metrics)
+        if record.number in stopped:
+            metrics |= {"latency_ms_fidelity": 0.1, "latency_ms_std": 1.0}
+        partial.append(replace(record, metrics=metrics))
+    found = ahead(study.problem, partial)
+    assert found.volume == curve(study.problem, partial)[-1] < whole.volume
+    assert replace(found, volume=whole.volume) == whole
 
 
 def test_a_converged_search_ends_before_its_budget():

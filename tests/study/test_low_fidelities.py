@@ -286,7 +286,8 @@ def test_a_search_without_its_stages_measures_stopped_designs_that_are_worth_it_
     with Study.open("s.db") as study:
         assert stopped_designs(study).promising > 0
         assert study.hypervolume() < 0.99 * volume
-        assert study.forecast() is None
+        forecast = study.forecast()
+        assert forecast is None or forecast.volume == pytest.approx(study.hypervolume())
     _, _, after = search(STUDY, "plain.toml")
     with Study.open("s.db") as study:
         assert study.hypervolume() > 0.99 * volume
