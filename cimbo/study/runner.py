@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cimbo import execution
 from cimbo.evaluation.low_fidelity import COST_IN_FULL
 from cimbo.optimizer.options import OptimizerOptions
+from cimbo.problem.fidelity import remaining_cost
 from cimbo.problem.noted_metrics import NotedMetrics
 from cimbo.problem.objectives import Candidate, candidate
 from cimbo.problem.space import SearchSpace
@@ -40,8 +42,8 @@ class Runner:
     listener: events.Listener = events.ignore
     failures: FailureWatch = field(default_factory=FailureWatch)
     told: list[str] = field(default_factory=list)  # what the planner said of its plans
-    # Keys of designs that were stopped in a stage and that an evaluator without stages was given since
-    given_in_full: set[str] = field(default_factory=set)
+    # Key of a stopped design to what was left to be spent on it when it was last continued
+    continued_at: dict[str, float] = field(default_factory=dict)
     # What is put around an evaluation in this process
     guard: Callable[[execution.Evaluate], execution.Evaluate] = _as_it_is
 
@@ -98,14 +100,15 @@ class Runner:
         """What going on with a stopped design costs; 0 where nothing comes of it.
 
         Returns:
-            The cost, as a share of one full evaluation. An evaluator without stages measures in full,
-            once, what was stopped when the study had stages.
+            The cost, as a share of one full evaluation. An evaluator without stages measures in full
+            what was stopped when the study had stages. A design that was continued in vain, as by an
+            evaluator with stages of another kind, is not tried again.
         """
+        if remaining_cost(record.metrics) >= self.continued_at.get(record.key, math.inf):
+            return 0.0
         if self._has_stages():
             return self._cost_of_continuing(record.metrics) or 0.0
-        if record.key in self.given_in_full or not continuation.was_stopped_in_a_stage(record):
-            return 0.0
-        return COST_IN_FULL
+        return COST_IN_FULL if continuation.was_stopped_in_a_stage(record) else 0.0
 
     def _worth_continuing(
         self, new: Sequence[PlannedDesign], n: int, without: Collection[str] = ()
@@ -145,9 +148,10 @@ class Runner:
     def _claim_again(self, keys: Collection[str]) -> list[PlannedDesign]:
         """Lease stopped designs by key, to go on with them."""
         records = [record for record in self.study.same_provenance() if record.key in keys]
+        left = {record.key: remaining_cost(record.metrics) for record in records}
         claimed = self.planner.claim_again(records)
-        if not self._has_stages():
-            self.given_in_full.update(planned.candidate.key for planned in claimed)
+        for planned in claimed:
+            self.continued_at[planned.candidate.key] = left[planned.candidate.key]
         return claimed
 
     def measure_in_full(

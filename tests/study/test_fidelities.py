@@ -94,6 +94,25 @@ def test_a_search_with_stages_reaches_nearly_the_hypervolume_with_two_fifths_of_
     assert found[200, 1000][0] > 0.99 * found[()][0]
 
 
+class InVain(Evaluator):
+    """An evaluator that says it goes on with stopped designs, and never gets further than the first stage."""
+
+    def __call__(self, design: dict[str, float]) -> dict[str, float]:
+        known = self.counted.get(canonical_key(design), CountedImages())
+        if not known.seen:
+            return super().__call__(design)
+        return {**stated(self.images, known), "latency_ms": sum(v**1.5 for v in design.values())}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_design_that_is_continued_in_vain_is_not_tried_for_ever(asynchronous):
+    evaluator = InVain((200,))
+    with Study.open(None, space=SPACE, objectives=OBJECTIVES, seed=0) as study:
+        study.optimize(evaluator, budget=12, batch_size=4, asynchronous=asynchronous)
+        assert len(study.evaluations()) == 12
+        assert all(len(r.extra.get("replicates", [])) <= 2 for r in study.evaluations())
+
+
 def test_nothing_that_is_stopped_contradicts_the_front_when_it_is_measured_in_full():
     evaluator = Evaluator((200, 1000))
     with Study.open(None, space=SPACE, objectives=OBJECTIVES, seed=1) as study:
