@@ -19,6 +19,8 @@ from cimbo.problem.calibration import Estimate
 
 Hits = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
+# Smallest standard deviation of an estimate, in images: references may agree on all that were not seen
+LEAST_STD_IMAGES = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,8 @@ class ImageRanking:
 
         Returns:
             The share, 0 to 1, with its standard deviation: that of references which are estimated by
-            the others, larger far from the counts that references have. 0 where all images were seen.
+            the others, larger far from the counts that references have, and at least LEAST_STD_IMAGES.
+            0 where all images were seen.
         """
         n_images = self.hits.shape[1]
         if seen >= n_images:
@@ -64,7 +67,8 @@ class ImageRanking:
         variance = line.variance_at(right, self._error_of_left_out(seen))
         if right < line.least:
             share, variance = _perhaps_failing(line, right, seen, variance)
-        return Estimate(float(np.clip(share, 0.0, 1.0)), float(np.sqrt(variance)))
+        std = max(float(np.sqrt(variance)), LEAST_STD_IMAGES / n_images)
+        return Estimate(float(np.clip(share, 0.0, 1.0)), std)
 
     @cache  # noqa: B019 - rankings live as long as the process
     def _error_of_left_out(self, seen: int) -> float:
