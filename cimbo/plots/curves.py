@@ -160,7 +160,7 @@ def _about_bands(panels: Sequence[Panel]) -> str:
             shaded += f" (of cimbo alone where there are more than {MAX_BANDS} methods)"
         else:
             shaded = f"no bands where there are more than {MAX_BANDS} methods"
-    return f"horizontal axis: evaluations; line: median of the seeds; {shaded}"
+    return f"line: median of the seeds; {shaded}; across: evaluations"
 
 
 def _strokes(methods: Sequence[str]) -> dict[str, Stroke]:
