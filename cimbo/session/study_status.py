@@ -9,7 +9,7 @@ from typing import Any
 from cimbo.config.reading import preset_names
 from cimbo.evaluation.low_fidelity import FAILED_CHEAPLY_FIELD, cheap_values, is_measured_in_full
 from cimbo.evaluation.racing import ACCURACY_METRIC, IMAGES_NAME
-from cimbo.problem.objectives import FIDELITY_SUFFIX, at_target_fidelity
+from cimbo.problem.objectives import FIDELITY_SUFFIX, Metrics, at_target_fidelity
 from cimbo.session.context import StudyContext
 from cimbo.session.front import accuracies_measured, front_records
 from cimbo.session.leases import Lease, is_given_up, leases, lost
@@ -18,7 +18,7 @@ from cimbo.session.text import genes_text
 from cimbo.storage import Record
 from cimbo.study.accuracy_cache import Network, network
 from cimbo.study.provenance import told_sources
-from cimbo.study.replicates import FAILURES_FIELD
+from cimbo.study.replicates import FAILURES_FIELD, measurements
 from cimbo.study.study import Study
 from cimbo.study.withdrawal import withdrawn
 
@@ -162,25 +162,41 @@ def _images(study: Study, records: Iterable[Record]) -> dict[str, int] | None:
         The counts; None where none was in stages. Designs that differ in nothing that the accuracy
         depends on share their images, which count once.
     """
-    counted = [r for r in records if IMAGES_NAME in r.metrics]
-    if not counted:
+    in_stages: dict[str, Metrics] = {}
+    measured_here = []
+    for record in records:
+        if record.status != "done" or ACCURACY_METRIC not in record.metrics:
+            continue
+        for measured in measurements(record) or [record.metrics]:
+            if IMAGES_NAME in measured:
+                in_stages[record.key] = measured  # the last one has most images
+        if record.key in in_stages or record.origin not in MEASURED_ELSEWHERE:
+            measured_here.append(record)
+    if not in_stages:
         return None
     genes = None
     if study.expensive_metric() == ACCURACY_METRIC:
         genes = study.expensive_parameters()
+    whole = max(m[IMAGES_NAME] / _share_of_images(m) for m in in_stages.values())
     used: dict[Network, float] = {}
-    in_full: dict[Network, float] = {}
-    for record in counted:
+    stopped = 0
+    for record in measured_here:
         shared = network(record.params, genes)
-        images = record.metrics[IMAGES_NAME]
+        images = whole  # where the study had no stages yet, or has none any more
+        if not at_target_fidelity(record.metrics, ACCURACY_METRIC):
+            stopped += 1
+            images = in_stages.get(record.key, {}).get(IMAGES_NAME, 0.0)
         used[shared] = max(images, used.get(shared, 0.0))
-        in_full[shared] = images / record.metrics[ACCURACY_METRIC + FIDELITY_SUFFIX]
-    stopped = [r for r in counted if not at_target_fidelity(r.metrics, ACCURACY_METRIC)]
     return {
         "used": round(sum(used.values())),
-        "in_full": round(sum(in_full.values())),
-        "stopped_early": len(stopped),
+        "in_full": round(whole * len(used)),
+        "stopped_early": stopped,
     }
+
+
+def _share_of_images(measured: Metrics) -> float:
+    """The share of the images that a measurement looked at."""
+    return measured.get(ACCURACY_METRIC + FIDELITY_SUFFIX, 1.0)
 
 
 def _cheaper_settings(records: Sequence[Record]) -> dict[str, float] | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cimbo.problem.fidelity import DEVIATION_SUFFIX
+from cimbo.problem.fidelity import partial_metrics
 from cimbo.problem.objectives import FIDELITY_SUFFIX
 from cimbo.storage import Record, Store
 from cimbo.study.stored_values import demand, is_number, is_text, list_of, mapping_of
@@ -175,11 +175,12 @@ def _with_mean(row: Record, further: list[Metrics]) -> Record:
         names |= dict.fromkeys(metrics)
     counted = _at_highest_fidelity(every)
     measured = {name for metrics in counted for name in metrics}
+    partial = {name for metrics in every for name in partial_metrics(metrics)} & measured
     means = {}
     for name in names:
-        # What lower fidelities say of a measurement does not hold of a higher one
-        base = name.removesuffix(FIDELITY_SUFFIX).removesuffix(DEVIATION_SUFFIX)
-        if base != name and base in measured and name not in measured:
+        # What lower fidelities note beside a metric, such as images, does not hold of a higher one
+        is_note = any(name.startswith(f"{metric}_") for metric in partial)
+        if is_note and name not in measured:
             continue
         means[name] = _mean(_values(name, counted) or _values(name, every))
     return replace(row, metrics=means, extra={**row.extra, REPLICATES_FIELD: every})

@@ -94,6 +94,18 @@ def test_a_search_with_stages_reaches_nearly_the_hypervolume_with_two_fifths_of_
     assert found[200, 1000][0] > 0.99 * found[()][0]
 
 
+def test_a_design_measured_in_full_without_stages_keeps_no_notes_of_a_part():
+    design = {f"width{i}": 2 for i in range(6)}
+    with Study.open(None, space=SPACE, objectives=OBJECTIVES) as study:
+        study.tell(design, {**counted(180, 200), "latency_ms": 9.0})
+        (row,) = study.evaluations()
+        study.keep_replicates(row, {"accuracy": 88.0, "latency_ms": 9.0})
+        (record,) = study.evaluations()
+        assert record.metrics == {"accuracy": 88.0, "latency_ms": 9.0}
+        images = study_status.status(StudyContext(study)).images
+        assert images == {"used": TOTAL, "in_full": TOTAL, "stopped_early": 0}
+
+
 class InVain(Evaluator):
     """An evaluator that says it goes on with stopped designs, and never gets further than the first stage."""
 
