@@ -171,8 +171,9 @@ class ShippedAccuracy:
     def count_right(self, design: Mapping[str, Any], first: int, last: int) -> int:
         """Counts the validation images of a stretch that are classified rightly.
 
-        Images come in the order of their ranking: first those that tell sub-networks apart. Counts of
-        consecutive stretches add up to what `measure` counts: each image meets the same chip.
+        Images come in the order of their ranking: first those that tell sub-networks apart. On
+        digital arrays counts of consecutive stretches add up to what `measure` counts. On analog arrays
+        each image meets the same die, but noise is drawn anew in each stretch, so sums differ by chance.
 
         Args:
             design: Genes of a network and of a chip.
