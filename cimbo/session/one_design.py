@@ -73,8 +73,9 @@ def evaluate_design(
 
     settings = SearchSettings(accept_changed=accept_changed)
     for _ in range(MOST_ATTEMPTS):
-        if known is None:
-            known = searched(len(study.evaluations()) + 1, settings)
+        if known is not None:
+            break
+        known = searched(len(study.evaluations()) + 1, settings)
     if known is not None and was_stopped_in_a_stage(known):
         settings = replace(settings, in_full=(design_key,))
         known = searched(len(study.evaluations()), settings)

@@ -8,6 +8,7 @@ import numpy as np
 
 from cimbo.evaluation.low_fidelity import is_below_target
 from cimbo.problem.fidelity import believed_in_full
+from cimbo.problem.pareto import non_dominated
 from cimbo.storage import Record
 from cimbo.study.study import Study
 
@@ -54,12 +55,10 @@ def stopped_designs(study: Study) -> StoppedDesigns:
     if not believed:
         return StoppedDesigns(len(stopped), 0)
     scores = study.problem.scores(believed)
-    others = np.vstack([study.problem.scores(front), scores]) if front else scores
-    promising = 0
-    for score in scores:
-        is_as_good = (others >= score).all(axis=1) & (others > score).any(axis=1)
-        promising += not is_as_good.any()
-    return StoppedDesigns(len(stopped), promising)
+    if front:
+        scores = np.vstack([study.problem.scores(front), scores])
+    promising = non_dominated(scores)[len(front) :]
+    return StoppedDesigns(len(stopped), int(promising.sum()))
 
 
 def stopped_records(study: Study) -> list[Record]:

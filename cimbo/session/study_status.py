@@ -215,9 +215,8 @@ def _cheaper_settings(records: Sequence[Record]) -> dict[str, float] | None:
         cheap = cheap_values(record.extra)
         for values in cheap:
             cheap_costs[record.key, values.stage.name] = values.stage.cost
-        used += len(
-            record.extra.get(FAILURES_FIELD, ())
-        )  # of the full measurement, after cheaper ones
+        # Full measurements that failed after cheaper ones
+        used += len(record.extra.get(FAILURES_FIELD, ()))
         if record.status == "done" and cheap and not is_measured_in_full(record.metrics, cheap[-1]):
             stopped += 1
         else:

@@ -128,7 +128,11 @@ class StudyLog(KeptValues):
 
     def matching_fixed(self) -> list[Record]:
         """Return evaluations of designs that have the fixed genes at their values, where they have them."""
-        return [r for r in self.evaluations() if self._matches_fixed(r)]
+        return [r for r in self.evaluations() if self.matches_fixed(r)]
+
+    def matches_fixed(self, record: Record) -> bool:
+        """Tell whether a design has the fixed genes at their values, where it has them."""
+        return all(record.params.get(name, v) == v for name, v in self.fixed.items())
 
     def feasible_evaluations(self) -> list[Record]:
         """Return those of `matching_fixed` that measured every objective and keep every constraint."""
@@ -278,9 +282,6 @@ class StudyLog(KeptValues):
 
     def _goals(self) -> str:
         return ", ".join(f"{o.name} {o.goal}" for o in self.problem.objectives)
-
-    def _matches_fixed(self, record: Record) -> bool:
-        return all(record.params.get(name, v) == v for name, v in self.fixed.items())
 
 
 def _distance(metrics: Metrics, constraints: Sequence[Constraint]) -> float:

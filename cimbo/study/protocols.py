@@ -39,6 +39,10 @@ class RecordingStudy(Protocol):
         """Return what is searched."""
         ...
 
+    def matches_fixed(self, record: Record) -> bool:
+        """Tell whether a design has these genes at their values, where it has them."""
+        ...
+
     def running(self) -> list[Record]:
         """Return the designs that some process is evaluating now."""
         ...

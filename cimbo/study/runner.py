@@ -125,9 +125,10 @@ class Runner:
         """
         costs: dict[str, float] = {}
         records = []
-        for record in continuation.stopped(calibrated(self.study.same_provenance())):
+        every = self.study.same_provenance()
+        for record in continuation.stopped(calibrated(every)):
             cost = self._cost_of_next_stage(record)
-            if cost and record.key not in without and self._has_fixed_genes(record):
+            if cost and record.key not in without and self.study.matches_fixed(record):
                 costs[record.key] = cost
                 records.append(record)
         if not records:
@@ -138,16 +139,11 @@ class Runner:
             self.study, candidates, records, predicted, has_stages=self._has_stages()
         )
         chosen = continuation.choose(race, records, costs, n)
-        return self._claim_again({record.key for record in chosen})
+        keys = {record.key for record in chosen}
+        return self._claim_again([record for record in every if record.key in keys])
 
-    def _has_fixed_genes(self, record: Record) -> bool:
-        """Whether a design has the values at which the search keeps genes."""
-        fixed = self.study.fixed
-        return all(record.params.get(name, value) == value for name, value in fixed.items())
-
-    def _claim_again(self, keys: Collection[str]) -> list[PlannedDesign]:
-        """Lease stopped designs by key, to go on with them."""
-        records = [record for record in self.study.same_provenance() if record.key in keys]
+    def _claim_again(self, records: Sequence[Record]) -> list[PlannedDesign]:
+        """Lease stopped designs, as they were measured, to go on with them."""
         left = {record.key: remaining_cost(record.metrics) for record in records}
         claimed = self.planner.claim_again(records)
         for planned in claimed:
@@ -168,16 +164,12 @@ class Runner:
             BadInput: The evaluator says that it can evaluate no design, or the study cannot be
                 written.
         """
-        before: dict[str, Mapping[str, float]] = {}
         while True:
-            going_on = set()
+            going_on = []
             for record in self.study.same_provenance():
-                if record.key not in keys or not continuation.was_stopped_in_a_stage(record):
-                    continue
-                is_new = before.get(record.key) != record.metrics
-                if is_new and self._cost_of_next_stage(record):
-                    going_on.add(record.key)
-                    before[record.key] = record.metrics
+                is_asked_for = record.key in keys and continuation.was_stopped_in_a_stage(record)
+                if is_asked_for and self._cost_of_next_stage(record):
+                    going_on.append(record)
             batch = self._claim_again(going_on)
             if not batch:
                 return

@@ -168,11 +168,8 @@ class CheckpointAccuracy:
         Returns:
             How many images are right, and how many can be read.
         """
-        index, tally, key = (
-            self.parts[part][:last],
-            Tally(Path(self.cache)),
-            self._key(design, part),
-        )
+        index = self.parts[part][:last]
+        tally, key = Tally(Path(self.cache)), self._key(design, part)
         known, is_ready = tally.known(key), False
         all_right = all_count = 0
         for start in range(first, last, self.batch):
